@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The probe: draw one random network, push a few inputs through it and gradients back, and note the statistics of
+ * design section "result file" per layer. Serial; knows nothing of ranks or files.
+ *
+ * Notation of Poole et al. 2016 and Schoenholz et al. 2017: q, c of the pre-activations z^l; gradients of E_a = v.h^L(x_a).
+ */
+#ifndef EOC_PROBE_H
+#define EOC_PROBE_H
+
+#include "eoc/grid.h"
+
+#include <stdbool.h>
+
+/* -- what is asked for: the keys under `probe:` -- */
+
+typedef enum {
+    EOC_STATISTIC_FORWARD = 1 << 0,  /* log_q, c, one_minus_c */
+    EOC_STATISTIC_GRADIENT = 1 << 1, /* log_gradient_q, gradient_c, log_weight_gradient_q */
+} eoc_statistic;
+
+typedef struct {
+    const char *name;
+    unsigned bit;
+    const char *formula;
+    const char *source;
+} eoc_statistic_row;
+
+int eoc_statistic_count(void);
+const eoc_statistic_row *eoc_statistic_row_of(int row);
+
+typedef struct eoc_inputs eoc_inputs;
+
+/** A kind of input: one row of the table in src/study/inputs.c. */
+typedef struct {
+    const char *name;
+    const char *formula;
+    const char *source;
+    bool has_correlation, has_points; /* which keys it reads */
+    int min_width;                    /* directions it needs */
+    int (*num_inputs)(const eoc_inputs *inputs);
+    /** x (num_inputs, width), drawn from the network's key; mean square `variance`. */
+    void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);
+    /** The classes of ordered pairs x != y that theory needs: correlation and count; returns how many. First is (0, 1). */
+    int (*pairs)(const eoc_inputs *inputs, double *correlations, double *counts);
+} eoc_input_kind;
+
+struct eoc_inputs {
+    const eoc_input_kind *kind;
+    double correlation;  /* cosine of the pair, in [-1, 1] */
+    double variance;     /* |x|^2/N; ignored with fixed_point */
+    bool fixed_point;    /* start at q^1 = q_star where the point has one above 0, else at variance 1 */
+    int points;          /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
+};
+
+enum { EOC_MAX_POINTS = 4096 };
+
+int eoc_input_kind_count(void);
+const eoc_input_kind *eoc_input_kind_row(int row);
+
+/** Which layers are kept: all, every `step`, or `log_count` log-spaced; layer 1 and every depth of the grid always. */
+typedef enum { EOC_LAYERS_ALL, EOC_LAYERS_EVERY, EOC_LAYERS_LOG } eoc_layers_rule;
+
+typedef struct {
+    eoc_layers_rule rule;
+    int number; /* N of `every N` and `log N` */
+} eoc_layers;
+
+/** Fills `layers` (ascending, capacity at least the greatest depth) and returns how many are kept. */
+int eoc_layers_fill(const eoc_layers *rule, const eoc_axis *depth_axis, int *layers);
+
+typedef struct {
+    eoc_inputs inputs;
+    unsigned statistics;        /* bits of eoc_statistic */
+    const eoc_sampler *sampler; /* NULL: auto */
+    eoc_layers layers;
+} eoc_probe;
+
+/* -- what comes out -- */
+
+typedef enum { EOC_PENDING, EOC_RUNNING, EOC_DONE, EOC_DIVERGED, EOC_FAILED } eoc_unit_status;
+typedef enum {
+    EOC_REASON_NONE,
+    EOC_REASON_OVERFLOW,
+    EOC_REASON_NAN,
+    EOC_REASON_MEMORY,
+    EOC_REASON_CRASHED,
+    EOC_REASON_IO
+} eoc_reason;
+
+/** Rows (num_layers) of the kept layers, NaN where nothing was measured; memory of the caller. */
+typedef struct {
+    double *log_q, *c, *one_minus_c;
+    double *log_gradient_q, *gradient_c, *log_weight_gradient_q;
+} eoc_probe_rows;
+
+typedef struct {
+    eoc_unit_status status; /* done, diverged or failed */
+    eoc_reason reason;
+    int last_layer; /* the deepest layer whose forward pass was finite */
+} eoc_outcome;
+
+/** What a study asks of its host; all may be NULL. */
+typedef struct {
+    void *context;
+    /** Called often (at most 100 ms apart). True: give up this unit at once. */
+    bool (*tick)(void *context);
+} eoc_host;
+
+/** Memory for probing networks up to a depth and width; one a rank, reused from unit to unit. */
+typedef struct eoc_probe_workspace eoc_probe_workspace;
+
+eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width, eoc_probe_workspace **workspace);
+void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
+
+/** Bytes that eoc_probe_workspace_create takes. */
+double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width);
+
+/** The sampler that a network of this probe is drawn with. */
+const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network);
+
+/**
+ * Probes one network.
+ *
+ * @param variance  |x|^2/N of the inputs
+ * @param layers    (num_layers) kept layers, ascending; those above the network's depth stay NaN
+ * @param rows      overwritten
+ * @return false when the host gave the unit up: rows and outcome then mean nothing
+ *
+ * A network that overflows is an outcome (`diverged`), with all the layers before. A dead one is `done`: log -inf, cosine NaN.
+ */
+bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers, int num_layers,
+                   eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows, eoc_outcome *outcome);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * The result file: one HDF5 file in two phases.
+ *
+ * Phase 1, one process, serial driver: every group, scale, variable, attribute and string is written, all space allocated and
+ * filled, to a temporary name; the file is closed, synced and renamed. Phase 2, all ranks, MPI-IO driver: nothing but
+ * independent raw writes into contiguous datasets that are there already, so a killed run leaves a file that opens.
+ * The variables are the rows of record.h; the layout satisfies h5py, h5netcdf (xarray) and netCDF-4.
+ */
+#ifndef EOC_STORE_H
+#define EOC_STORE_H
+
+#include "eoc/grid.h"
+#include "eoc/record.h"
+
+#include <mpi.h>
+#include <stdint.h>
+
+/** What the file is made from; all borrowed. */
+typedef struct {
+    const eoc_grid *grid;
+    const eoc_layout *layout;
+    const char *title;
+    uint64_t seed;
+    const char *sweep_text;    /* the resolved sweep file */
+    const char *identity_text; /* the keys that results depend on */
+    const char *program;       /* "eoc 0.1.0 (commit)" */
+} eoc_store_plan;
+
+/** Bytes of the file. */
+double eoc_store_bytes(const eoc_store_plan *plan);
+
+/**
+ * Phase 1. Not collective: one process calls it.
+ * EOC_ERR_IO with the reason where the directory or the disk refuses; a file of that name is left as it was.
+ */
+eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan);
+
+/** What a file that is there already says of its units. */
+typedef struct {
+    int8_t *status;          /* (units) */
+    int32_t *attempts;       /* (units) */
+    uint16_t *theory_status; /* (points) */
+    int next_run;            /* first unused row of provenance */
+} eoc_store_state;
+
+/**
+ * Reads the state of an existing file, serial driver. EOC_ERR_IO when it cannot be read or is no result file; EOC_ERR_USAGE when
+ * it holds another sweep, schema or physics version: the sentence names the first key that differs, with both values.
+ * Not collective.
+ */
+eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eoc_store_state *state);
+void eoc_store_state_clear(eoc_store_state *state);
+
+typedef struct eoc_store eoc_store;
+
+/** Phase 2. Collective over comm; the same verdict everywhere. `plan` must outlive the store. */
+eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store);
+eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store);
+
+/** Marks a unit as begun: status running, attempts as given. */
+eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts);
+
+/**
+ * Commits a batch: rows and checksums of `count` units, synced; then their status, synced.
+ *
+ * @param units   (count) ascending unit indices
+ * @param blocks  (count, layout->unit_bytes) records in the same order; their checksum fields are filled here
+ */
+eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, void *blocks);
+
+/** Writes a point's record, (layout->point_bytes). */
+eoc_status eoc_store_write_point(eoc_store *store, int64_t point, const void *block);
+
+enum { EOC_PROVENANCE_ROWS = 256, EOC_PROVENANCE_TEXT = 4096 };
+
+/** Writes row `row` of provenance: times in seconds since 1970, `info` JSON text, cut to EOC_PROVENANCE_TEXT - 1 bytes. */
+eoc_status eoc_store_write_run(eoc_store *store, int row, double start, double end, int ranks, const char *info);
+
+#endif

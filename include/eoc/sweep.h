@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * A sweep as the user asked for it: what a sweep file and --set say, checked and complete.
+ */
+#ifndef EOC_SWEEP_H
+#define EOC_SWEEP_H
+
+#include "eoc/grid.h"
+#include "eoc/key.h"
+#include "eoc/probe.h"
+#include "eoc/text.h"
+
+#include <stdint.h>
+
+typedef struct {
+    char *title;
+    char *output; /* result file as the sweep file names it, or NULL */
+    uint64_t seed;
+    eoc_grid grid;
+    eoc_probe probe;
+} eoc_sweep;
+
+void eoc_sweep_clear(eoc_sweep *sweep);
+
+/**
+ * Reads a sweep file (YAML), lays --set assignments over it and checks everything.
+ *
+ * @param path  the file, or "-" for none: then every key comes from --set and the defaults
+ * @param sets  (num_sets) texts "KEY=VALUE"
+ * @param errors  every mistake, one line each, in file order: "file:line:column: key: what is wrong; what would be
+ * accepted",
+ *                "--set KEY=VALUE: key: ..." or, of a missing key, "file: key: ..."; after 100 the rest is left out
+ * @return EOC_OK, or EOC_ERR_USAGE with `errors` filled and `sweep` cleared
+ */
+eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors);
+
+/**
+ * The resolved sweep: every key that is read, with its value in canonical spelling, one a line, in the table's order;
+ * sections are nested by two spaces, lists written [a, b]. Reading it back as a sweep file gives the same text. With
+ * `identity_only` without the keys that do not change any number (title, output).
+ */
+void eoc_config_resolved(const eoc_sweep *sweep, int identity_only, eoc_text *out);
+
+/** The table of keys, those of all sections. */
+int eoc_config_key_count(void);
+const eoc_key_row *eoc_config_key_row(int row);
+
+/** Appends every key with its default, its meaning and what it accepts: for `eoc list` and help. */
+void eoc_config_keys(eoc_text *out);
+
+#endif

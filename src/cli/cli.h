@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The subcommands. One file each; main.c has the table. Private to this folder. */
+#ifndef EOC_CLI_H
+#define EOC_CLI_H
+
+enum { EXIT_DONE = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_SOME_FAILED = 3, EXIT_UNITS_LEFT = 75 };
+
+/** argv[0] is "eoc NAME", for messages. */
+typedef int eoc_command_function(int argc, char **argv);
+
+eoc_command_function eoc_cli_run, eoc_cli_list;
+
+/** "eoc 0.1.0 (commit)" */
+const char *eoc_cli_program(void);
+
+#endif

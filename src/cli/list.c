@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+
+#include "eoc/architecture.h"
+#include "eoc/probe.h"
+#include "eoc/text.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One line of a list: what every table can tell of a row. */
+typedef struct {
+    const char *name, *formula, *source;
+    const eoc_parameter *parameters;
+} entry;
+
+static entry activation_entry(int row)
+{
+    const eoc_activation_kind *k = eoc_activation_row(row);
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
+static entry initializer_entry(int row)
+{
+    const eoc_initializer_kind *k = eoc_initializer_row(row);
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
+static entry architecture_entry(int row)
+{
+    const eoc_architecture_kind *k = eoc_architecture_row(row);
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
+static entry statistic_entry(int row)
+{
+    const eoc_statistic_row *k = eoc_statistic_row_of(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static entry input_entry(int row)
+{
+    const eoc_input_kind *k = eoc_input_kind_row(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static entry sampler_entry(int row)
+{
+    const eoc_sampler *k = eoc_sampler_row(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static const struct {
+    const char *name;
+    const char *title;
+    int (*count)(void);
+    entry (*get)(int row);
+} lists[] = {
+    {"activations", "Activations: grid.activation, phi(z)", eoc_activation_count, activation_entry},
+    {"initializers", "Initializers: grid.initializer, entries at weight_variance 1", eoc_initializer_count, initializer_entry},
+    {"architectures", "Architectures: grid.architecture", eoc_architecture_count, architecture_entry},
+    {"statistics", "Statistics: probe.statistics", eoc_statistic_count, statistic_entry},
+    {"inputs", "Inputs: probe.inputs.kind", eoc_input_kind_count, input_entry},
+    {"samplers", "Samplers: probe.sampler", eoc_sampler_count, sampler_entry},
+};
+
+enum { NUM_LISTS = sizeof lists / sizeof lists[0] };
+
+static void print_list(int list)
+{
+    printf("%s\n", lists[list].title);
+    int name_width = 0, formula_width = 0;
+    for (int row = 0; row < lists[list].count(); row++) {
+        const entry e = lists[list].get(row);
+        name_width = (int)strlen(e.name) > name_width ? (int)strlen(e.name) : name_width;
+        formula_width = (int)strlen(e.formula) > formula_width ? (int)strlen(e.formula) : formula_width;
+    }
+    for (int row = 0; row < lists[list].count(); row++) {
+        const entry e = lists[list].get(row);
+        printf("  %-*s  %-*s  [%s]\n", name_width, e.name, formula_width, e.formula, e.source);
+        for (const eoc_parameter *p = e.parameters; p && p->name; p++) {
+            char fallback[EOC_NUMBER_BYTES], low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
+            printf("  %-*s  parameter %s=%s, from %s to %s\n", name_width, "", p->name,
+                   eoc_text_number(p->fallback, fallback), eoc_text_number(p->min, low), eoc_text_number(p->max, high));
+        }
+    }
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    int *const wanted = state->input;
+    if (key != ARGP_KEY_ARG) {
+        return ARGP_ERR_UNKNOWN;
+    }
+    const char *names[NUM_LISTS];
+    for (int i = 0; i < NUM_LISTS; i++) {
+        names[i] = lists[i].name;
+        if (strcmp(value, lists[i].name) == 0) {
+            *wanted = i;
+            return 0;
+        }
+    }
+    const char *nearest = eoc_text_nearest(value, names, NUM_LISTS);
+    argp_error(state, "no list '%s'%s%s%s; there are activations, initializers, architectures, statistics, inputs, samplers",
+               value, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return 0;
+}
+
+static const struct argp argp = {.parser = parse,
+                                 .args_doc = "[activations|initializers|architectures|statistics|inputs|samplers]",
+                                 .doc = "Prints every kind that a sweep file may name, with its formula and source.\v"
+                                        "Example:\n  eoc list activations"};
+
+int eoc_cli_list(int argc, char **argv)
+{
+    int wanted = -1;
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &wanted) != 0) {
+        return EXIT_USAGE;
+    }
+    for (int i = 0; i < NUM_LISTS; i++) {
+        if (wanted < 0 || wanted == i) {
+            print_list(i);
+            if (wanted < 0 && i + 1 < NUM_LISTS) {
+                putchar('\n');
+            }
+        }
+    }
+    return EXIT_DONE;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+
+#include "eoc/linalg.h"
+#include "eoc/record.h"
+#include "eoc/text.h"
+#include "eoc/vecmath.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    eoc_command_function *run;
+    const char *summary;
+} command;
+
+static const command commands[] = {
+    {"run", eoc_cli_run, "work through a sweep file: alone, under mpirun, or under srun; goes on where it stopped"},
+    {"list", eoc_cli_list, "every activation, initializer, architecture, ... with its formula and source"},
+};
+
+enum { NUM_COMMANDS = sizeof commands / sizeof commands[0] };
+
+const char *eoc_cli_program(void)
+{
+    return "eoc " EOC_VERSION " (" EOC_COMMIT ")";
+}
+
+static void help(FILE *out)
+{
+    fputs("eoc sweeps grids of deep random networks and writes their mean-field and gradient statistics to one HDF5 file.\n\n"
+          "  mpirun eoc run jobs/tanh-phase-diagram.yaml      the order-chaos transition of tanh networks\n"
+          "  eoc-plot phase tanh-phase-diagram.h5             its picture\n\n"
+          "Commands (eoc COMMAND --help tells more):\n",
+          out);
+    for (int i = 0; i < NUM_COMMANDS; i++) {
+        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\n  --help, --version\n\n"
+          "Exit codes: 0 everything done; 1 an error; 2 bad usage or sweep file; 3 finished, but some units failed;\n"
+          "75 stopped in good order with units left: run the same command again.\n",
+          out);
+}
+
+static void version(void)
+{
+    printf("%s\nresult file schema %s, physics version %d\nBLAS: %s\nvector instructions: %s\n", eoc_cli_program(),
+           EOC_SCHEMA_VERSION, EOC_PHYSICS_VERSION, eoc_linalg_description(), eoc_vec_isa());
+}
+
+static int unknown(const char *word)
+{
+    const char *names[NUM_COMMANDS];
+    for (int i = 0; i < NUM_COMMANDS; i++) {
+        names[i] = commands[i].name;
+    }
+    const char *nearest = eoc_text_nearest(word, names, NUM_COMMANDS);
+    fprintf(stderr, "eoc: unknown command '%s'%s%s%s; see eoc --help\n", word, nearest ? "; did you mean '" : "",
+            nearest ? nearest : "", nearest ? "'?" : "");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        version();
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < NUM_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            char name[32];
+            snprintf(name, sizeof name, "eoc %s", commands[i].name);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    return unknown(argv[1]);
+}

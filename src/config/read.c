@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_FILE_BYTES = 16 * 1024 * 1024 };
+
+/* -- the file -- */
+
+/* Reads to the end or to one byte more than is accepted, into memory that grows. False when reading fails. */
+static bool read_stream(FILE *file, char **bytes, size_t *num_bytes)
+{
+    size_t capacity = 4096;
+    *num_bytes = 0;
+    do {
+        capacity = 2 * capacity < MAX_FILE_BYTES + 1 ? 2 * capacity : MAX_FILE_BYTES + 1;
+        char *grown = realloc(*bytes, capacity);
+        if (!grown) {
+            return false;
+        }
+        *bytes = grown;
+        *num_bytes += fread(*bytes + *num_bytes, 1, capacity - *num_bytes, file);
+    } while (*num_bytes == capacity && capacity <= MAX_FILE_BYTES);
+    return !ferror(file);
+}
+
+/* The whole file in memory of the caller (free), or NULL with the reason noted. */
+static char *read_file(eoc_mistakes *mistakes, size_t *num_bytes)
+{
+    const eoc_place nowhere = {-1, 0, 0};
+    struct stat about;
+    FILE *file = fopen(mistakes->path, "rb");
+    if (!file) {
+        eoc_mistakes_add(mistakes, nowhere, NULL, "cannot be opened (%s); a readable sweep file is needed",
+                         strerror(errno));
+        return NULL;
+    }
+    char *bytes = NULL;
+    bool good = false;
+    if (fstat(fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
+        eoc_mistakes_add(mistakes, nowhere, NULL, "is a directory; a sweep file is needed");
+    } else if (!read_stream(file, &bytes, num_bytes)) {
+        eoc_mistakes_add(mistakes, nowhere, NULL, "cannot be read (%s); a readable sweep file is needed",
+                         strerror(errno));
+    } else if (*num_bytes > MAX_FILE_BYTES) {
+        eoc_mistakes_add(mistakes, nowhere, NULL, "larger than %d MiB; no sweep file is",
+                         MAX_FILE_BYTES / (1024 * 1024));
+    } else {
+        good = true;
+    }
+    fclose(file);
+    if (!good) {
+        free(bytes);
+        return NULL;
+    }
+    return bytes;
+}
+
+/* False when the file cannot be read at all: what is missing from it is then not known. */
+static bool entries_from_file(eoc_entry *entries, eoc_mistakes *mistakes, int num_sets)
+{
+    size_t num_bytes = 0;
+    char *bytes = read_file(mistakes, &num_bytes);
+    if (!bytes) {
+        return false;
+    }
+    eoc_document document;
+    eoc_place place = {-1, 0, 0};
+    const eoc_status status = eoc_document_parse(bytes, num_bytes, &document, &place.line, &place.column);
+    free(bytes);
+    if (status != EOC_OK) {
+        eoc_mistakes_add(mistakes, place, NULL, "%s", eoc_status_why());
+        return false;
+    }
+    eoc_entries_from_document(entries, mistakes, &document, "", num_sets, -1);
+    eoc_document_clear(&document);
+    return true;
+}
+
+/* -- from entries to a sweep -- */
+
+typedef struct {
+    const eoc_key_row *key;
+    const eoc_entry *entry;
+    eoc_mistakes *mistakes;
+    bool good;
+} reading;
+
+static bool note_mistake(void *context, int item, const char *sentence)
+{
+    reading *r = context;
+    r->good = false;
+    return eoc_mistakes_add(r->mistakes, r->entry->places[item], r->key->name, "%s", sentence);
+}
+
+static bool read_entry(const eoc_key_row *key, const eoc_entry *entry, void *section, eoc_mistakes *mistakes)
+{
+    reading r = {key, entry, mistakes, true};
+    const eoc_key_values given = {entry->count, (const char *const *)entry->texts, entry->is_list, note_mistake, &r};
+    key->type->read(key, &given, section);
+    return r.good;
+}
+
+static void read_fallback(const eoc_key_row *key, void *section, eoc_mistakes *mistakes)
+{
+    eoc_entry entry = {0};
+    eoc_entry_split(&entry, key->fallback, key->type->takes_list, (eoc_place){-1, 0, 0});
+    const bool good = read_entry(key, &entry, section, mistakes);
+    assert(good);
+    (void)good;
+    eoc_entry_clear(&entry);
+}
+
+static void miss(const eoc_key_row *key, eoc_mistakes *mistakes)
+{
+    eoc_text accepted = {0};
+    key->type->accepts(key, &accepted);
+    eoc_mistakes_add(mistakes, (eoc_place){-1, 0, 0}, key->name, "must be given, it has no default; accepted: %s",
+                     accepted.data);
+    eoc_text_clear(&accepted);
+}
+
+/* `complete`: the file was understood, so what is not there is missing. */
+static void read_rows(const eoc_entry *entries, bool complete, eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    for (int row = 0; row < eoc_config_key_count(); row++) {
+        const eoc_key_row *key = eoc_config_key_row(row);
+        void *section = eoc_config_section(row, sweep);
+        if (entries[row].usable) {
+            read_entry(key, &entries[row], section, mistakes);
+        } else if (entries[row].given) {
+            continue; /* its mistake is noted */
+        } else if (key->fallback) {
+            read_fallback(key, section, mistakes);
+        } else if (!key->optional && complete) {
+            miss(key, mistakes);
+        }
+    }
+}
+
+/* -- rules between keys -- */
+
+static void check_unread(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    for (int row = 0; row < eoc_config_key_count(); row++) {
+        const eoc_key_row *key = eoc_config_key_row(row);
+        eoc_text why = {0};
+        if (entries[row].given && key->is_read && !key->is_read(eoc_config_const_section(row, sweep), &why)) {
+            eoc_mistakes_add(mistakes, entries[row].place, key->name, "%s; leave it out or choose another kind",
+                             why.data);
+        }
+        eoc_text_clear(&why);
+    }
+}
+
+/* Where value `i` of `count` was written; generators make several from one text, and then it is the first text. */
+static eoc_place place_of_value(const eoc_entry *entries, const char *name, int i, int count)
+{
+    const eoc_entry *entry = &entries[eoc_config_find(name)];
+    return entry->count > 0 ? entry->places[entry->count == count ? i : 0] : entry->place;
+}
+
+static void check_widths(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_input_kind *kind = sweep->probe.inputs.kind;
+    const eoc_axis *width = &sweep->grid.axes[EOC_AXIS_WIDTH];
+    for (int i = 0; kind && i < width->count; i++) {
+        if (width->values[i] < kind->min_width) {
+            eoc_mistakes_add(mistakes, place_of_value(entries, "grid.width", i, width->count), "grid.width",
+                             "%.0f is too narrow for inputs of kind %s; accepted: widths of at least %d",
+                             width->values[i], kind->name, kind->min_width);
+            return;
+        }
+    }
+}
+
+static void check_sampler(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_sampler *sampler = sweep->probe.sampler;
+    const eoc_axis *axis = &sweep->grid.axes[EOC_AXIS_INITIALIZER];
+    for (int i = 0; sampler && i < axis->count; i++) {
+        eoc_initializer initializer;
+        if (eoc_initializer_find(axis->names[i], &initializer) == EOC_OK && !sampler->can_draw(&initializer)) {
+            eoc_mistakes_add(mistakes, place_of_value(entries, "probe.sampler", 0, 1), "probe.sampler",
+                             "%s cannot draw the initializer %s; accepted for it: auto", sampler->name, axis->names[i]);
+            return;
+        }
+    }
+}
+
+/* -- the room's door -- */
+
+void eoc_sweep_clear(eoc_sweep *sweep)
+{
+    free(sweep->title);
+    free(sweep->output);
+    eoc_grid_clear(&sweep->grid);
+    *sweep = (eoc_sweep){0};
+}
+
+eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors)
+{
+    *sweep = (eoc_sweep){0};
+    const int num_keys = eoc_config_key_count();
+    eoc_entry *entries = calloc((size_t)num_keys, sizeof *entries);
+    eoc_mistakes *mistakes = calloc(1, sizeof *mistakes);
+    if (!entries || !mistakes) {
+        abort();
+    }
+    mistakes->path = path;
+    mistakes->sets = sets;
+    const bool complete = strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
+    eoc_entries_from_sets(entries, mistakes, num_sets);
+    read_rows(entries, complete, sweep, mistakes);
+    check_unread(entries, sweep, mistakes);
+    check_widths(entries, sweep, mistakes);
+    check_sampler(entries, sweep, mistakes);
+
+    for (int row = 0; row < num_keys; row++) {
+        eoc_entry_clear(&entries[row]);
+    }
+    free(entries);
+    const int num_mistakes = mistakes->count;
+    eoc_mistakes_print(mistakes, errors);
+    free(mistakes);
+    if (num_mistakes > 0) {
+        eoc_sweep_clear(sweep);
+        return EOC_FAIL(EOC_ERR_USAGE, "%d mistake%s in the sweep", num_mistakes, num_mistakes == 1 ? "" : "s");
+    }
+    return EOC_OK;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "vector_kernels.h"
+
+#include "eoc/vecmath.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int allowed(const char *isa)
+{
+    const char *wanted = getenv("EOC_ISA");
+    return !wanted || strcmp(wanted, isa) == 0;
+}
+
+const eoc_vector_kernels *eoc_vector_kernels_chosen(void)
+{
+    static const eoc_vector_kernels *chosen;
+    if (chosen) {
+        return chosen;
+    }
+#ifdef EOC_HAVE_ISA_avx512f
+    if (allowed("avx512f") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("fma")) {
+        return chosen = &eoc_vector_kernels_avx512f;
+    }
+#endif
+#ifdef EOC_HAVE_ISA_avx2
+    if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        return chosen = &eoc_vector_kernels_avx2;
+    }
+#endif
+    return chosen = &eoc_vector_kernels_generic;
+}
+
+const char *eoc_vec_isa(void)
+{
+    return eoc_vector_kernels_chosen()->isa;
+}
+
+void eoc_vec_exp(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->exp(x, y, n);
+}
+
+void eoc_vec_expm1(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->expm1(x, y, n);
+}
+
+void eoc_vec_log1p(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->log1p(x, y, n);
+}
+
+void eoc_vec_tanh(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->tanh(x, y, n);
+}
+
+void eoc_vec_erf(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->erf(x, y, n);
+}
+
+void eoc_vec_erfc(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->erfc(x, y, n);
+}
+
+void eoc_vec_sin(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->sin(x, y, n);
+}
+
+void eoc_vec_cos(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->cos(x, y, n);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Vector kernels, compiled once for each instruction set with EOC_ISA naming it. Philox runs one block a lane; the
+ * entries of a group lie as rng.h says whatever the vector length, so every build draws the same integers and, to the
+ * rounding of SLEEF, the same normals.
+ */
+#include "vector_kernels.h"
+
+#include <Random123/philox.h>
+#include <sleef.h>
+#include <string.h>
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+
+#if defined(__AVX512F__)
+typedef __m512d vdouble;
+typedef __m512 vfloat;
+#define SLEEF_D(name, accuracy) PASTE(PASTE(Sleef_##name, d8_), accuracy)
+#define SLEEF_F(name, accuracy) PASTE(PASTE(Sleef_##name, f16_), accuracy)
+#define SQRT_D(x) _mm512_sqrt_pd(x)
+#define SQRT_F(x) _mm512_sqrt_ps(x)
+typedef Sleef___m512d_2 vdouble_2;
+typedef Sleef___m512_2 vfloat_2;
+#elif defined(__AVX2__)
+typedef __m256d vdouble;
+typedef __m256 vfloat;
+#define SLEEF_D(name, accuracy) PASTE(PASTE(Sleef_##name, d4_), accuracy)
+#define SLEEF_F(name, accuracy) PASTE(PASTE(Sleef_##name, f8_), accuracy)
+#define SQRT_D(x) _mm256_sqrt_pd(x)
+#define SQRT_F(x) _mm256_sqrt_ps(x)
+typedef Sleef___m256d_2 vdouble_2;
+typedef Sleef___m256_2 vfloat_2;
+#else
+#if defined(__aarch64__)
+typedef float64x2_t vdouble;
+typedef float32x4_t vfloat;
+#define SQRT_D(x) vsqrtq_f64(x)
+#define SQRT_F(x) vsqrtq_f32(x)
+typedef Sleef_float64x2_t_2 vdouble_2;
+typedef Sleef_float32x4_t_2 vfloat_2;
+#else
+typedef __m128d vdouble;
+typedef __m128 vfloat;
+#define SQRT_D(x) _mm_sqrt_pd(x)
+#define SQRT_F(x) _mm_sqrt_ps(x)
+typedef Sleef___m128d_2 vdouble_2;
+typedef Sleef___m128_2 vfloat_2;
+#endif
+#define SLEEF_D(name, accuracy) PASTE(PASTE(Sleef_##name, d2_), accuracy)
+#define SLEEF_F(name, accuracy) PASTE(PASTE(Sleef_##name, f4_), accuracy)
+#endif
+
+enum { DOUBLES = sizeof(vdouble) / sizeof(double), FLOATS = sizeof(vfloat) / sizeof(float) };
+
+/* -- maps: y = f(x); the rest of an array goes through the same vectors, so an entry's bits do not depend on its place -- */
+
+#define DEFINE_MAP(name, accuracy)                                     \
+    static void map_##name(const double *x, double *y, size_t n)       \
+    {                                                                  \
+        size_t i = 0;                                                  \
+        vdouble v;                                                     \
+        for (; i + DOUBLES <= n; i += DOUBLES) {                       \
+            memcpy(&v, x + i, sizeof v);                               \
+            v = SLEEF_D(name, accuracy)(v);                            \
+            memcpy(y + i, &v, sizeof v);                               \
+        }                                                              \
+        if (i < n) {                                                   \
+            double rest[DOUBLES] = {0.0};                              \
+            memcpy(rest, x + i, (n - i) * sizeof(double));             \
+            memcpy(&v, rest, sizeof v);                                \
+            v = SLEEF_D(name, accuracy)(v);                            \
+            memcpy(y + i, &v, (n - i) * sizeof(double));               \
+        }                                                              \
+    }
+
+DEFINE_MAP(exp, u10)
+DEFINE_MAP(expm1, u10)
+DEFINE_MAP(log1p, u10)
+DEFINE_MAP(tanh, u10)
+DEFINE_MAP(erf, u10)
+DEFINE_MAP(erfc, u15)
+DEFINE_MAP(sin, u10)
+DEFINE_MAP(cos, u10)
+
+/* -- Philox4x32-10 on the sixteen blocks of a group: x[word][block] -- */
+
+typedef uint32_t group_words[4][EOC_GROUP_BLOCKS];
+
+#if defined(__SSE2__)
+
+/* The generator's multipliers and key increments, Salmon et al. 2011, table 2. */
+static const uint32_t PHILOX_M0 = 0xD2511F53u, PHILOX_M1 = 0xCD9E8D57u;
+static const uint32_t PHILOX_W0 = 0x9E3779B9u, PHILOX_W1 = 0xBB67AE85u;
+
+#if defined(__AVX512F__)
+typedef __m512i vword;
+#define VW(op) _mm512_##op
+#define VW_ODD(even, odd) _mm512_mask_blend_epi32(0xAAAA, even, odd)
+#define VW_XOR(a, b) _mm512_xor_si512(a, b)
+#elif defined(__AVX2__)
+typedef __m256i vword;
+#define VW(op) _mm256_##op
+#define VW_ODD(even, odd) _mm256_blend_epi32(even, odd, 0xAA)
+#define VW_XOR(a, b) _mm256_xor_si256(a, b)
+#else
+typedef __m128i vword;
+#define VW(op) _mm_##op
+#define VW_ODD(even, odd)                                               \
+    _mm_or_si128(_mm_and_si128(_mm_set1_epi64x(0xFFFFFFFFLL), even),    \
+                 _mm_andnot_si128(_mm_set1_epi64x(0xFFFFFFFFLL), odd))
+#define VW_XOR(a, b) _mm_xor_si128(a, b)
+#endif
+
+enum { WORDS = sizeof(vword) / sizeof(uint32_t) };
+
+/* The two halves of the 64-bit products of 32-bit lanes: even and odd lanes apart, then merged. */
+static inline void multiply(vword a, vword m, vword *high, vword *low)
+{
+    const vword even = VW(mul_epu32)(a, m);
+    const vword odd = VW(mul_epu32)(VW(srli_epi64)(a, 32), m);
+    *low = VW_ODD(even, VW(slli_epi64)(odd, 32));
+    *high = VW_ODD(VW(srli_epi64)(even, 32), odd);
+}
+
+static inline void philox_group(const eoc_stream *s, uint32_t first_block, group_words x)
+{
+    const vword m0 = VW(set1_epi32)((int)PHILOX_M0), m1 = VW(set1_epi32)((int)PHILOX_M1);
+    for (int i = 0; i < EOC_GROUP_BLOCKS; i += WORDS) {
+        uint32_t block[WORDS];
+        for (int k = 0; k < WORDS; k++) {
+            block[k] = first_block + (uint32_t)(i + k);
+        }
+        vword c0, high0, low0, high1, low1;
+        memcpy(&c0, block, sizeof c0);
+        vword c1 = VW(set1_epi32)((int)s->column);
+        vword c2 = VW(set1_epi32)((int)s->tensor);
+        vword c3 = VW(set1_epi32)((int)s->layer);
+        uint32_t k0 = s->key.word[0], k1 = s->key.word[1];
+        for (int round = 0; round < 10; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
+            multiply(c0, m0, &high0, &low0);
+            multiply(c2, m1, &high1, &low1);
+            c0 = VW_XOR(VW_XOR(high1, c1), VW(set1_epi32)((int)k0));
+            c2 = VW_XOR(VW_XOR(high0, c3), VW(set1_epi32)((int)k1));
+            c1 = low1;
+            c3 = low0;
+        }
+        memcpy(&x[0][i], &c0, sizeof c0);
+        memcpy(&x[1][i], &c1, sizeof c1);
+        memcpy(&x[2][i], &c2, sizeof c2);
+        memcpy(&x[3][i], &c3, sizeof c3);
+    }
+}
+
+#else
+
+static inline void philox_group(const eoc_stream *s, uint32_t first_block, group_words x)
+{
+    for (int i = 0; i < EOC_GROUP_BLOCKS; i++) {
+        const philox4x32_ctr_t c = {{first_block + (uint32_t)i, s->column, s->tensor, s->layer}};
+        const philox4x32_key_t k = {{s->key.word[0], s->key.word[1]}};
+        const philox4x32_ctr_t r = philox4x32(c, k);
+        for (int word = 0; word < 4; word++) {
+            x[word][i] = r.v[word];
+        }
+    }
+}
+
+#endif
+
+/* -- Box-Muller on whole vectors -- */
+
+/* 52 bits of two words as a double in (0, 1): the mantissa of [1, 2), moved down by 1 - 2^-53; exact. */
+static inline double unit_interval(uint32_t high, uint32_t low)
+{
+    const uint64_t bits = (uint64_t)1023 << 52 | (uint64_t)high << 20 | low >> 12;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value - (1.0 - 0x1p-53);
+}
+
+static void normals(const eoc_stream *stream, uint32_t first, double *out, size_t num_groups)
+{
+    for (size_t g = 0; g < num_groups; g++, out += EOC_GROUP_DOUBLES) {
+        group_words x;
+        double u[EOC_GROUP_BLOCKS], t[EOC_GROUP_BLOCKS];
+        philox_group(stream, (first + (uint32_t)g) * EOC_GROUP_BLOCKS, x);
+        for (int i = 0; i < EOC_GROUP_BLOCKS; i++) {
+            u[i] = unit_interval(x[0][i], x[1][i]);
+            t[i] = 2.0 * unit_interval(x[2][i], x[3][i]);
+        }
+        for (int i = 0; i < EOC_GROUP_BLOCKS; i += DOUBLES) {
+            vdouble radius, angle;
+            memcpy(&radius, u + i, sizeof radius);
+            memcpy(&angle, t + i, sizeof angle);
+            radius = SQRT_D(-2.0 * SLEEF_D(log, u10)(radius));
+            const vdouble_2 sc = SLEEF_D(sincospi, u05)(angle);
+            const vdouble z0 = radius * sc.y, z1 = radius * sc.x;
+            memcpy(out + i, &z0, sizeof z0);
+            memcpy(out + EOC_GROUP_BLOCKS + i, &z1, sizeof z1);
+        }
+    }
+}
+
+/* Sixteen pairs of words to twice sixteen normals. The radius uses 31 bits and the angle 32, both converted as signed. */
+static inline void box_muller_float(const uint32_t *a, const uint32_t *b, float *out)
+{
+    float u[EOC_GROUP_BLOCKS], t[EOC_GROUP_BLOCKS];
+    for (int i = 0; i < EOC_GROUP_BLOCKS; i++) {
+        u[i] = ((float)(int32_t)(a[i] >> 1) + 0.5f) * 0x1p-31f;
+        t[i] = (float)(int32_t)b[i] * 0x1p-31f;
+    }
+    for (int i = 0; i < EOC_GROUP_BLOCKS; i += FLOATS) {
+        vfloat radius, angle;
+        memcpy(&radius, u + i, sizeof radius);
+        memcpy(&angle, t + i, sizeof angle);
+        radius = SQRT_F(-2.0f * SLEEF_F(log, u35)(radius));
+        const vfloat_2 sc = SLEEF_F(sincospi, u35)(angle);
+        const vfloat z0 = radius * sc.y, z1 = radius * sc.x;
+        memcpy(out + i, &z0, sizeof z0);
+        memcpy(out + EOC_GROUP_BLOCKS + i, &z1, sizeof z1);
+    }
+}
+
+static void normals_float(const eoc_stream *stream, uint32_t first, float *out, size_t num_groups)
+{
+    for (size_t g = 0; g < num_groups; g++, out += EOC_GROUP_FLOATS) {
+        group_words x;
+        philox_group(stream, (first + (uint32_t)g) * EOC_GROUP_BLOCKS, x);
+        box_muller_float(x[0], x[1], out);
+        box_muller_float(x[2], x[3], out + 2 * EOC_GROUP_BLOCKS);
+    }
+}
+
+static void uniforms_float(const eoc_stream *stream, uint32_t first, float *out, size_t num_groups)
+{
+    for (size_t g = 0; g < num_groups; g++, out += EOC_GROUP_FLOATS) {
+        group_words x;
+        philox_group(stream, (first + (uint32_t)g) * EOC_GROUP_BLOCKS, x);
+        for (int word = 0; word < 4; word++) {
+            for (int i = 0; i < EOC_GROUP_BLOCKS; i++) {
+                out[word * EOC_GROUP_BLOCKS + i] = ((float)(int32_t)x[word][i] + 0.5f) * 0x1p-31f;
+            }
+        }
+    }
+}
+
+const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
+    .isa = TEXT(EOC_ISA),
+    .exp = map_exp,
+    .expm1 = map_expm1,
+    .log1p = map_log1p,
+    .tanh = map_tanh,
+    .erf = map_erf,
+    .erfc = map_erfc,
+    .sin = map_sin,
+    .cos = map_cos,
+    .normals = normals,
+    .normals_float = normals_float,
+    .uniforms_float = uniforms_float,
+};

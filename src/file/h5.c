@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "h5.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    char text[512];
+} innermost;
+
+/* H5Ewalk upwards begins with the call that failed first: the nearest to the operating system. */
+static herr_t take_first(unsigned n, const H5E_error2_t *error, void *data)
+{
+    innermost *const found = data;
+    if (n == 0 && error->desc) {
+        snprintf(found->text, sizeof found->text, "%s", error->desc);
+    }
+    return 0;
+}
+
+eoc_status eoc_h5_fail(const char *path, const char *doing)
+{
+    innermost reason = {"the HDF5 library gave no reason"};
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
+    /* The driver's message ends with a dump of its arguments; the reason stands before them. */
+    const char *error_message = strstr(reason.text, "error message = '");
+    if (error_message) {
+        char quoted[256];
+        snprintf(quoted, sizeof quoted, "%s", error_message + strlen("error message = '"));
+        quoted[strcspn(quoted, "'")] = '\0';
+        return EOC_FAIL(EOC_ERR_IO, "%s: %s: %s", path, doing, quoted);
+    }
+    return EOC_FAIL(EOC_ERR_IO, "%s: %s: %s", path, doing, reason.text);
+}
+
+void eoc_h5_quiet(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+hid_t eoc_h5_file_type(eoc_type type)
+{
+    switch (type) {
+    case EOC_TYPE_INT8:
+        return H5T_STD_I8LE;
+    case EOC_TYPE_INT32:
+        return H5T_STD_I32LE;
+    case EOC_TYPE_UINT16:
+        return H5T_STD_U16LE;
+    case EOC_TYPE_UINT32:
+        return H5T_STD_U32LE;
+    case EOC_TYPE_FLOAT64:
+        return H5T_IEEE_F64LE;
+    }
+    assert(!"a type without an HDF5 type");
+    return -1;
+}
+
+hid_t eoc_h5_memory_type(eoc_type type)
+{
+    switch (type) {
+    case EOC_TYPE_INT8:
+        return H5T_NATIVE_INT8;
+    case EOC_TYPE_INT32:
+        return H5T_NATIVE_INT32;
+    case EOC_TYPE_UINT16:
+        return H5T_NATIVE_UINT16;
+    case EOC_TYPE_UINT32:
+        return H5T_NATIVE_UINT32;
+    case EOC_TYPE_FLOAT64:
+        return H5T_NATIVE_DOUBLE;
+    }
+    assert(!"a type without an HDF5 type");
+    return -1;
+}
+
+int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_RANK])
+{
+    const int num_axes = variable->scope == EOC_PER_UNIT ? EOC_NUM_AXES : EOC_AXIS_REPLICA;
+    int rank = 0;
+    for (; rank < num_axes; rank++) {
+        shape[rank] = (hsize_t)grid->axes[rank].count;
+    }
+    if (variable->per_layer) {
+        shape[rank++] = (hsize_t)layout->num_layers;
+    }
+    return rank;
+}

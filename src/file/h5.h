@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Helpers around HDF5 that both phases share. Private to this folder. */
+#ifndef EOC_FILE_H5_H
+#define EOC_FILE_H5_H
+
+#include "eoc/record.h"
+#include "eoc/status.h"
+
+#include <hdf5.h>
+
+enum { EOC_MAX_RANK = EOC_NUM_AXES + 1 };
+
+/** Sets the sentence from HDF5's own error stack: "PATH: DOING: innermost reason". */
+eoc_status eoc_h5_fail(const char *path, const char *doing);
+
+/** Stops HDF5 from printing its error stack; failures are told in a sentence. */
+void eoc_h5_quiet(void);
+
+hid_t eoc_h5_file_type(eoc_type type);
+hid_t eoc_h5_memory_type(eoc_type type);
+
+/** Dimensions of a variable in the file; returns how many. */
+int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_RANK]);
+
+#endif

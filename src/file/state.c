@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What an existing file says before it is resumed. */
+#include "eoc/store.h"
+#include "eoc/text.h"
+
+#include "h5.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A scalar variable-length string dataset or attribute; NULL when it is not there or not a string. Free with H5free_memory. */
+static char *read_text(hid_t object, bool is_attribute)
+{
+    char *text = NULL;
+    hid_t type = is_attribute ? H5Aget_type(object) : H5Dget_type(object);
+    hid_t space = is_attribute ? H5Aget_space(object) : H5Dget_space(object);
+    if (type >= 0 && H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1) {
+        if (H5Tis_variable_str(type) > 0) {
+            const herr_t read = is_attribute ? H5Aread(object, type, &text)
+                                             : H5Dread(object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &text);
+            text = read < 0 ? NULL : text;
+        } else if (is_attribute) {
+            text = H5allocate_memory(H5Tget_size(type) + 1, true);
+            if (text && H5Aread(object, type, text) < 0) {
+                H5free_memory(text);
+                text = NULL;
+            }
+        }
+    }
+    H5Sclose(space);
+    H5Tclose(type);
+    return text;
+}
+
+static char *read_text_attribute(hid_t file, const char *name)
+{
+    if (H5Aexists(file, name) <= 0) {
+        return NULL;
+    }
+    hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
+    char *text = read_text(attribute, true);
+    H5Aclose(attribute);
+    return text;
+}
+
+/* Opens GROUP/NAME; negative when there is no such dataset. */
+static hid_t open_dataset(hid_t file, const char *group, const char *name)
+{
+    if (H5Lexists(file, group, H5P_DEFAULT) <= 0) {
+        return -1;
+    }
+    hid_t parent = H5Gopen2(file, group, H5P_DEFAULT);
+    hid_t dataset = parent >= 0 && H5Lexists(parent, name, H5P_DEFAULT) > 0 ? H5Dopen2(parent, name, H5P_DEFAULT) : -1;
+    if (parent >= 0) {
+        H5Gclose(parent);
+    }
+    return dataset;
+}
+
+static char *read_text_dataset(hid_t file, const char *group, const char *name)
+{
+    hid_t dataset = open_dataset(file, group, name);
+    if (dataset < 0) {
+        return NULL;
+    }
+    char *text = read_text(dataset, false);
+    H5Dclose(dataset);
+    return text;
+}
+
+/* Reads a whole variable of exactly the shape that the plan gives it. `values` is allocated here. */
+static eoc_status read_variable(const char *path, hid_t file, const eoc_store_plan *plan, const char *group,
+                                const char *name, void **values)
+{
+    const eoc_variable *v = eoc_variable_find(group, name);
+    assert(v);
+    hsize_t wanted[EOC_MAX_RANK], found[H5S_MAX_RANK];
+    const int rank = eoc_h5_shape(plan->grid, plan->layout, v, wanted);
+    hid_t dataset = open_dataset(file, group, name);
+    EOC_REQUIRE(dataset >= 0, EOC_ERR_IO, "%s: the variable %s/%s is missing: the file is damaged or not eoc's", path, group,
+                name);
+    hid_t space = H5Dget_space(dataset);
+    bool right = H5Sget_simple_extent_ndims(space) == rank;
+    size_t count = 1;
+    if (right) {
+        H5Sget_simple_extent_dims(space, found, NULL);
+        for (int d = 0; d < rank; d++) {
+            right = right && found[d] == wanted[d];
+            count *= (size_t)wanted[d];
+        }
+    }
+    H5Sclose(space);
+    *values = right ? malloc(count * eoc_type_bytes(v->type)) : NULL;
+    const bool read = *values && H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
+    H5Dclose(dataset);
+    EOC_REQUIRE(right, EOC_ERR_IO, "%s: %s/%s has another shape than the sweep's grid", path, group, name);
+    EOC_REQUIRE(read, EOC_ERR_IO, "%s: %s/%s cannot be read: the file is damaged", path, group, name);
+    return EOC_OK;
+}
+
+/* -- is it the same sweep -- */
+
+static size_t line_length(const char *text)
+{
+    return strcspn(text, "\n");
+}
+
+/* Names the first line in which two resolved sweeps differ. Sections are lines that end with a colon. */
+static eoc_status differing_sweep(const char *path, const char *there, const char *wanted)
+{
+    while (*there && *wanted) {
+        const size_t a = line_length(there), b = line_length(wanted);
+        if (a != b || memcmp(there, wanted, a) != 0) {
+            break;
+        }
+        there += a + (there[a] == '\n');
+        wanted += b + (wanted[b] == '\n');
+    }
+    char one[160], other[160];
+    snprintf(one, sizeof one, "%.*s", (int)line_length(there), there + strspn(there, " "));
+    snprintf(other, sizeof other, "%.*s", (int)line_length(wanted), wanted + strspn(wanted, " "));
+    one[strcspn(one, "\n")] = other[strcspn(other, "\n")] = '\0';
+    return EOC_FAIL(EOC_ERR_USAGE,
+                    "%s holds another sweep: it has '%s' where this one has '%s'; name another file with -o, or give "
+                    "--overwrite to begin anew",
+                    path, one, other);
+}
+
+static eoc_status check_versions(const char *path, hid_t file)
+{
+    char *source = read_text_attribute(file, "source"), *schema = read_text_attribute(file, "schema_version");
+    eoc_status status = EOC_OK;
+    if (!source || !schema || strncmp(source, "eoc ", 4) != 0) {
+        status = EOC_FAIL(EOC_ERR_IO, "%s is an HDF5 file, but not a result file of eoc; name another with -o", path);
+    } else if (atoi(schema) != atoi(EOC_SCHEMA_VERSION)) {
+        status = EOC_FAIL(EOC_ERR_USAGE, "%s has schema version %s, this program writes %s; name another file with -o", path,
+                          schema, EOC_SCHEMA_VERSION);
+    }
+    H5free_memory(source);
+    H5free_memory(schema);
+    return status;
+}
+
+static eoc_status check_physics(const char *path, hid_t file)
+{
+    int version = 0;
+    hid_t dataset = open_dataset(file, "provenance", "physics_version");
+    if (dataset >= 0) {
+        H5Dread(dataset, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &version);
+        H5Dclose(dataset);
+    }
+    EOC_REQUIRE(version == EOC_PHYSICS_VERSION, EOC_ERR_USAGE,
+                "%s was computed with physics version %d, this program has %d, whose numbers differ; name another file with "
+                "-o, or give --overwrite to begin anew",
+                path, version, EOC_PHYSICS_VERSION);
+    return EOC_OK;
+}
+
+static eoc_status check_identity(const char *path, hid_t file, const eoc_store_plan *plan)
+{
+    char *identity = read_text_dataset(file, "provenance", "identity");
+    eoc_status status = EOC_OK;
+    if (!identity) {
+        status = EOC_FAIL(EOC_ERR_IO, "%s: provenance/identity is missing: the file is damaged or not eoc's", path);
+    } else if (strcmp(identity, plan->identity_text) != 0) {
+        status = differing_sweep(path, identity, plan->identity_text);
+    }
+    H5free_memory(identity);
+    return status;
+}
+
+static eoc_status read_next_run(const char *path, hid_t file, int *next_run)
+{
+    double start[EOC_PROVENANCE_ROWS];
+    hid_t dataset = open_dataset(file, "provenance", "start");
+    hid_t space = dataset >= 0 ? H5Dget_space(dataset) : -1;
+    const bool right = space >= 0 && H5Sget_simple_extent_npoints(space) == EOC_PROVENANCE_ROWS &&
+                       H5Dread(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, start) >= 0;
+    if (dataset >= 0) {
+        H5Sclose(space);
+        H5Dclose(dataset);
+    }
+    EOC_REQUIRE(right, EOC_ERR_IO, "%s: provenance/start cannot be read: the file is damaged", path);
+    /* When all rows are used the last one is written again. */
+    *next_run = 0;
+    while (*next_run < EOC_PROVENANCE_ROWS - 1 && !isnan(start[*next_run])) {
+        (*next_run)++;
+    }
+    return EOC_OK;
+}
+
+static eoc_status read_all(const char *path, hid_t file, const eoc_store_plan *plan, eoc_store_state *state)
+{
+    EOC_TRY(check_versions(path, file));
+    EOC_TRY(check_physics(path, file));
+    EOC_TRY(check_identity(path, file, plan));
+    void *values = NULL;
+    EOC_TRY(read_variable(path, file, plan, "run", "status", &values));
+    state->status = values;
+    EOC_TRY(read_variable(path, file, plan, "run", "attempts", &values));
+    state->attempts = values;
+    EOC_TRY(read_variable(path, file, plan, "theory", "status", &values));
+    state->theory_status = values;
+    return read_next_run(path, file, &state->next_run);
+}
+
+eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eoc_store_state *state)
+{
+    eoc_h5_quiet();
+    *state = (eoc_store_state){0};
+    EOC_REQUIRE(access(path, R_OK | W_OK) == 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    EOC_REQUIRE(file >= 0, EOC_ERR_IO,
+                "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to begin anew", path);
+    const eoc_status status = read_all(path, file, plan, state);
+    H5Fclose(file);
+    if (status != EOC_OK) {
+        eoc_store_state_clear(state);
+    }
+    return status;
+}
+
+void eoc_store_state_clear(eoc_store_state *state)
+{
+    free(state->status);
+    free(state->attempts);
+    free(state->theory_status);
+    *state = (eoc_store_state){0};
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Phase 2: raw writes into datasets that are there already. */
+#include "eoc/store.h"
+
+#include "h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+struct eoc_store {
+    const eoc_store_plan *plan;
+    char *path;
+    hid_t file;
+    hid_t *datasets; /* (eoc_variable_count), -1 where not in the file */
+    hid_t start, end, ranks, info;
+    int sync_fd; /* this process's own descriptor: HDF5 offers no sync that one rank may call alone */
+    unsigned char *gather; /* rows of one variable of a batch, one after the other */
+    size_t gather_bytes;
+};
+
+/* -- open and close -- */
+
+static eoc_status agree_all(MPI_Comm comm, eoc_status mine)
+{
+    int any_bad = mine != EOC_OK;
+    MPI_Allreduce(MPI_IN_PLACE, &any_bad, 1, MPI_INT, MPI_LOR, comm);
+    return any_bad && mine == EOC_OK ? EOC_ERR_PEER : mine;
+}
+
+static eoc_status open_datasets(eoc_store *store)
+{
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        store->datasets[row] = -1;
+        if (store->plan->layout->included[row]) {
+            char name[128];
+            strcpy(name, v->group);
+            strcat(strcat(name, "/"), v->name);
+            store->datasets[row] = H5Dopen2(store->file, name, H5P_DEFAULT);
+            if (store->datasets[row] < 0) {
+                return eoc_h5_fail(store->path, "opening a variable");
+            }
+        }
+    }
+    store->start = H5Dopen2(store->file, "provenance/start", H5P_DEFAULT);
+    store->end = H5Dopen2(store->file, "provenance/end", H5P_DEFAULT);
+    store->ranks = H5Dopen2(store->file, "provenance/ranks", H5P_DEFAULT);
+    store->info = H5Dopen2(store->file, "provenance/info", H5P_DEFAULT);
+    if (store->start < 0 || store->end < 0 || store->ranks < 0 || store->info < 0) {
+        return eoc_h5_fail(store->path, "opening provenance");
+    }
+    return EOC_OK;
+}
+
+static eoc_status open_file(MPI_Comm comm, const char *path, eoc_store *store)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
+    store->file = H5Fopen(path, H5F_ACC_RDWR, access);
+    H5Pclose(access);
+    if (store->file < 0) {
+        return eoc_h5_fail(path, "cannot be opened by all ranks");
+    }
+    store->sync_fd = open(path, O_WRONLY | O_CLOEXEC);
+    EOC_REQUIRE(store->sync_fd >= 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
+    return open_datasets(store);
+}
+
+static void close_dataset(hid_t dataset)
+{
+    if (dataset > 0) {
+        H5Dclose(dataset);
+    }
+}
+
+static void destroy(eoc_store **store)
+{
+    eoc_store *s = *store;
+    if (s && s->datasets) {
+        for (int row = 0; row < eoc_variable_count(); row++) {
+            close_dataset(s->datasets[row]);
+        }
+    }
+    if (s) {
+        close_dataset(s->start);
+        close_dataset(s->end);
+        close_dataset(s->ranks);
+        close_dataset(s->info);
+        if (s->sync_fd >= 0) {
+            close(s->sync_fd);
+        }
+        free(s->datasets);
+        free(s->gather);
+        free(s->path);
+        free(s);
+    }
+    *store = NULL;
+}
+
+eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store)
+{
+    eoc_h5_quiet();
+    eoc_store *s = calloc(1, sizeof *s);
+    eoc_status status = EOC_OK;
+    if (s) {
+        s->plan = plan;
+        s->sync_fd = -1;
+        s->path = strdup(path);
+        s->datasets = calloc((size_t)eoc_variable_count(), sizeof *s->datasets);
+    }
+    if (!s || !s->path || !s->datasets) {
+        status = EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
+    }
+    status = agree_all(comm, status);
+    if (status == EOC_OK) {
+        status = agree_all(comm, open_file(comm, path, s));
+        if (status != EOC_OK && s->file > 0) {
+            hid_t file = s->file;
+            destroy(&s);
+            H5Fclose(file);
+        }
+    }
+    if (status != EOC_OK) {
+        destroy(&s);
+        return status;
+    }
+    *store = s;
+    return EOC_OK;
+}
+
+eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store)
+{
+    eoc_store *s = *store;
+    hid_t file = s->file;
+    char path[1024];
+    strncpy(path, s->path, sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    destroy(store);
+    const eoc_status mine = H5Fclose(file) < 0 ? eoc_h5_fail(path, "cannot be closed") : EOC_OK;
+    return agree_all(comm, mine);
+}
+
+/* -- raw writes -- */
+
+/*
+ * The greatest block of the grid that begins at `first` and lies within `count` units: some axes fixed, part of one, all of
+ * those after it. Returns its number of units; start and extent on `num_axes` axes.
+ */
+static int64_t leading_block(const eoc_grid *grid, int num_axes, int64_t first, int64_t count, hsize_t *start, hsize_t *extent)
+{
+    int64_t trailing = 1, rest = first;
+    int64_t block = 1;
+    int partial = num_axes - 1;
+    for (int id = num_axes - 1; id >= 0; id--) {
+        const int64_t length = grid->axes[id].count;
+        start[id] = (hsize_t)(rest % length);
+        extent[id] = 1;
+        rest /= length;
+    }
+    for (int id = num_axes - 1; id >= 0 && first % trailing == 0 && trailing <= count; id--) {
+        partial = id;
+        block = trailing;
+        trailing *= grid->axes[id].count;
+    }
+    for (int id = partial + 1; id < num_axes; id++) {
+        extent[id] = (hsize_t)grid->axes[id].count;
+    }
+    const int64_t room = grid->axes[partial].count - (int64_t)start[partial];
+    const int64_t fits = count / block < room ? count / block : room;
+    extent[partial] = (hsize_t)fits;
+    return fits * block;
+}
+
+/* Rows of `count` consecutive units (or points) of one variable, one after the other in `values`. */
+static eoc_status write_rows(eoc_store *store, int row, int64_t first, int64_t count, const unsigned char *values)
+{
+    const eoc_variable *v = eoc_variable_row(row);
+    const int num_axes = v->scope == EOC_PER_UNIT ? EOC_NUM_AXES : EOC_AXIS_REPLICA;
+    const size_t row_count = eoc_layout_row_count(store->plan->layout, v);
+    hid_t file_space = H5Dget_space(store->datasets[row]);
+    herr_t written = 0;
+    for (int64_t done = 0; done < count && written >= 0;) {
+        hsize_t start[EOC_MAX_RANK] = {0}, extent[EOC_MAX_RANK];
+        const int64_t block = leading_block(store->plan->grid, num_axes, first + done, count - done, start, extent);
+        extent[num_axes] = row_count; /* read only when the variable has layers */
+        const hsize_t total = (hsize_t)block * row_count;
+        hid_t memory_space = H5Screate_simple(1, &total, NULL);
+        H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
+        written = H5Dwrite(store->datasets[row], eoc_h5_memory_type(v->type), memory_space, file_space, H5P_DEFAULT,
+                           values + (size_t)done * row_count * eoc_type_bytes(v->type));
+        H5Sclose(memory_space);
+        done += block;
+    }
+    H5Sclose(file_space);
+    return written < 0 ? eoc_h5_fail(store->path, "cannot be written") : EOC_OK;
+}
+
+static int row_of(const char *group, const char *name)
+{
+    return (int)(eoc_variable_find(group, name) - eoc_variable_row(0));
+}
+
+eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts)
+{
+    const int8_t running = EOC_RUNNING;
+    EOC_TRY(write_rows(store, row_of("run", "attempts"), unit, 1, (const unsigned char *)&attempts));
+    return write_rows(store, row_of("run", "status"), unit, 1, (const unsigned char *)&running);
+}
+
+/* Of the rows that are results: those marked `checked`, in the table's order. */
+static uint32_t checksum(const eoc_layout *layout, const unsigned char *block)
+{
+    uLong crc = crc32(0L, Z_NULL, 0);
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (layout->included[row] && v->checked) {
+            const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
+            crc = crc32(crc, block + layout->offset[row], (uInt)bytes);
+        }
+    }
+    return (uint32_t)crc;
+}
+
+/* One variable of a batch: gathered from the records, written in runs of consecutive units. */
+static eoc_status write_batch_variable(eoc_store *store, int row, const int64_t *units, int count,
+                                       const unsigned char *blocks)
+{
+    const eoc_layout *layout = store->plan->layout;
+    const eoc_variable *v = eoc_variable_row(row);
+    const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
+    if (store->gather_bytes < bytes * (size_t)count) {
+        unsigned char *larger = realloc(store->gather, bytes * (size_t)count);
+        EOC_REQUIRE(larger, EOC_ERR_NOMEM, "out of memory for a batch of %d units", count);
+        store->gather = larger;
+        store->gather_bytes = bytes * (size_t)count;
+    }
+    for (int i = 0; i < count; i++) {
+        memcpy(store->gather + (size_t)i * bytes, blocks + (size_t)i * layout->unit_bytes + layout->offset[row], bytes);
+    }
+    for (int from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && units[to] == units[to - 1] + 1; to++) {
+        }
+        EOC_TRY(write_rows(store, row, units[from], to - from, store->gather + (size_t)from * bytes));
+    }
+    return EOC_OK;
+}
+
+static eoc_status sync_file(const eoc_store *store)
+{
+    EOC_REQUIRE(fdatasync(store->sync_fd) == 0, EOC_ERR_IO, "%s: cannot be synced: %s", store->path, strerror(errno));
+    return EOC_OK;
+}
+
+eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, void *blocks)
+{
+    const eoc_layout *layout = store->plan->layout;
+    const int status_row = row_of("run", "status");
+    for (int i = 0; i < count; i++) {
+        unsigned char *const block = (unsigned char *)blocks + (size_t)i * layout->unit_bytes;
+        eoc_unit_record record;
+        eoc_layout_unit(layout, block, &record);
+        *record.checksum = checksum(layout, block);
+    }
+    /* attempts were written when the unit was begun */
+    const int attempts_row = row_of("run", "attempts");
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const bool of_unit = eoc_variable_row(row)->scope == EOC_PER_UNIT && layout->included[row];
+        if (of_unit && row != status_row && row != attempts_row) {
+            EOC_TRY(write_batch_variable(store, row, units, count, blocks));
+        }
+    }
+    /* The rows are on the disk before a status says so. */
+    EOC_TRY(sync_file(store));
+    EOC_TRY(write_batch_variable(store, status_row, units, count, blocks));
+    return sync_file(store);
+}
+
+eoc_status eoc_store_write_point(eoc_store *store, int64_t point, const void *block)
+{
+    const eoc_layout *layout = store->plan->layout;
+    const int status_row = row_of("theory", "status");
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if (eoc_variable_row(row)->scope == EOC_PER_POINT && layout->included[row] && row != status_row) {
+            EOC_TRY(write_rows(store, row, point, 1, (const unsigned char *)block + layout->offset[row]));
+        }
+    }
+    return write_rows(store, status_row, point, 1, (const unsigned char *)block + layout->offset[status_row]);
+}
+
+static herr_t write_one(hid_t dataset, int row, hid_t type, const void *value)
+{
+    const hsize_t start = (hsize_t)row, one = 1;
+    hid_t file_space = H5Dget_space(dataset), memory_space = H5Screate_simple(1, &one, NULL);
+    H5Sselect_hyperslab(file_space, H5S_SELECT_SET, &start, NULL, &one, NULL);
+    const herr_t written = H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, value);
+    H5Sclose(memory_space);
+    H5Sclose(file_space);
+    return written;
+}
+
+static herr_t write_info(eoc_store *store, int row, const char *info)
+{
+    static char text[EOC_PROVENANCE_TEXT];
+    memset(text, 0, sizeof text);
+    memcpy(text, info, strnlen(info, sizeof text - 1));
+    const hsize_t start[2] = {(hsize_t)row, 0}, extent[2] = {1, EOC_PROVENANCE_TEXT}, total = EOC_PROVENANCE_TEXT;
+    hid_t file_space = H5Dget_space(store->info), memory_space = H5Screate_simple(1, &total, NULL);
+    H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
+    const herr_t written = H5Dwrite(store->info, H5T_C_S1, memory_space, file_space, H5P_DEFAULT, text);
+    H5Sclose(memory_space);
+    H5Sclose(file_space);
+    return written;
+}
+
+eoc_status eoc_store_write_run(eoc_store *store, int row, double start, double end, int ranks, const char *info)
+{
+    if (write_one(store->start, row, H5T_NATIVE_DOUBLE, &start) < 0 ||
+        write_one(store->end, row, H5T_NATIVE_DOUBLE, &end) < 0 ||
+        write_one(store->ranks, row, H5T_NATIVE_INT, &ranks) < 0 || write_info(store, row, info) < 0) {
+        return eoc_h5_fail(store->path, "provenance cannot be written");
+    }
+    return EOC_OK;
+}

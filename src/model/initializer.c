@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/initializer.h"
+
+#include <assert.h>
+#include <math.h>
+
+static double one_over_fan_in(int fan_out, int fan_in)
+{
+    (void)fan_out;
+    return 1.0 / fan_in;
+}
+
+static double two_over_fan_in(int fan_out, int fan_in)
+{
+    (void)fan_out;
+    return 2.0 / fan_in;
+}
+
+static double two_over_fan_sum(int fan_out, int fan_in)
+{
+    return 2.0 / ((double)fan_in + fan_out);
+}
+
+static double third_over_fan_in(int fan_out, int fan_in)
+{
+    (void)fan_out;
+    return 1.0 / (3.0 * fan_in);
+}
+
+static double twelfth_over_fan_in(int fan_out, int fan_in)
+{
+    (void)fan_out;
+    return 1.0 / (12.0 * fan_in);
+}
+
+static double one_percent_squared(int fan_out, int fan_in)
+{
+    (void)fan_out, (void)fan_in;
+    return 1e-4;
+}
+
+static double one_percent_uniform(int fan_out, int fan_in)
+{
+    (void)fan_out, (void)fan_in;
+    return 1e-4 / 12.0;
+}
+
+static const eoc_initializer_kind initializers[] = {
+    {.name = "gaussian",
+     .formula = "N(0, 1/fan_in)",
+     .source = "LeCun et al. 1998 (LeCun normal)",
+     .law = EOC_LAW_NORMAL,
+     .entry_variance = one_over_fan_in},
+    {.name = "uniform",
+     .formula = "U(-a, a), a = sqrt(3/fan_in)",
+     .source = "LeCun et al. 1998 (LeCun uniform)",
+     .law = EOC_LAW_UNIFORM,
+     .entry_variance = one_over_fan_in},
+    {.name = "orthogonal",
+     .formula = "Haar, entry variance 1/fan_in",
+     .source = "Saxe, McClelland & Ganguli 2014",
+     .law = EOC_LAW_HAAR,
+     .entry_variance = one_over_fan_in},
+    {.name = "he_normal",
+     .formula = "N(0, 2/fan_in)",
+     .source = "He et al. 2015",
+     .law = EOC_LAW_NORMAL,
+     .entry_variance = two_over_fan_in},
+    {.name = "he_uniform",
+     .formula = "U(-a, a), a = sqrt(6/fan_in)",
+     .source = "He et al. 2015",
+     .law = EOC_LAW_UNIFORM,
+     .entry_variance = two_over_fan_in},
+    {.name = "glorot_normal",
+     .formula = "N(0, 2/(fan_in + fan_out))",
+     .source = "Glorot & Bengio 2010",
+     .law = EOC_LAW_NORMAL,
+     .entry_variance = two_over_fan_sum},
+    {.name = "glorot_uniform",
+     .formula = "U(-a, a), a = sqrt(6/(fan_in + fan_out))",
+     .source = "Glorot & Bengio 2010",
+     .law = EOC_LAW_UNIFORM,
+     .entry_variance = two_over_fan_sum},
+    {.name = "torch_linear",
+     .formula = "U(-a, a), a = 1/sqrt(fan_in)",
+     .source = "the weights of PyTorch's nn.Linear",
+     .law = EOC_LAW_UNIFORM,
+     .entry_variance = third_over_fan_in},
+    {.name = "small_normal",
+     .formula = "N(0, 0.01^2)",
+     .source = "Krizhevsky, Sutskever & Hinton 2012",
+     .law = EOC_LAW_NORMAL,
+     .entry_variance = one_percent_squared},
+    {.name = "small_uniform",
+     .formula = "U(0, 0.01): mean not zero, outside mean-field theory",
+     .source = "common in hand-written networks",
+     .law = EOC_LAW_POSITIVE,
+     .entry_variance = one_percent_uniform},
+    {.name = "positive_uniform",
+     .formula = "U(0, 1/sqrt(fan_in)): mean not zero, outside mean-field theory",
+     .source = "common in hand-written networks",
+     .law = EOC_LAW_POSITIVE,
+     .entry_variance = twelfth_over_fan_in},
+};
+
+int eoc_initializer_count(void)
+{
+    return (int)(sizeof initializers / sizeof initializers[0]);
+}
+
+const eoc_initializer_kind *eoc_initializer_row(int row)
+{
+    assert(row >= 0 && row < eoc_initializer_count());
+    return &initializers[row];
+}
+
+static const char *row_name(int row)
+{
+    return initializers[row].name;
+}
+
+static const eoc_parameter *row_parameters(int row)
+{
+    return initializers[row].parameters;
+}
+
+const eoc_kind_table *eoc_initializer_table(void)
+{
+    static eoc_kind_table table = {.what = "initializer", .name = row_name, .parameters = row_parameters};
+    table.count = eoc_initializer_count();
+    return &table;
+}
+
+eoc_status eoc_initializer_find(const char *text, eoc_initializer *initializer)
+{
+    int row = 0;
+    EOC_TRY(eoc_kind_parse(eoc_initializer_table(), text, &row, initializer->parameters));
+    initializer->kind = &initializers[row];
+    return EOC_OK;
+}
+
+double eoc_initializer_variance(const eoc_initializer *initializer, double weight_variance, int fan_out, int fan_in)
+{
+    return weight_variance * initializer->kind->entry_variance(fan_out, fan_in);
+}
+
+double eoc_initializer_mean(const eoc_initializer *initializer, double weight_variance, int fan_out, int fan_in)
+{
+    if (eoc_initializer_in_theory(initializer)) {
+        return 0.0;
+    }
+    return sqrt(3.0 * eoc_initializer_variance(initializer, weight_variance, fan_out, fan_in));
+}
+
+double eoc_initializer_effective(const eoc_initializer *initializer, double weight_variance, int width)
+{
+    return width * eoc_initializer_variance(initializer, weight_variance, width, width);
+}
+
+bool eoc_initializer_in_theory(const eoc_initializer *initializer)
+{
+    return initializer->kind->law != EOC_LAW_POSITIVE;
+}

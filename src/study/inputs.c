@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/probe.h"
+
+#include "eoc/linalg.h"
+
+#include <assert.h>
+#include <math.h>
+
+static const double PI = 3.14159265358979323846;
+
+/* Direction `column` of the inputs of a network, N(0, I). */
+static void draw(eoc_key key, int column, int width, double *x)
+{
+    const eoc_stream stream = {key, 0, EOC_TENSOR_INPUT, (uint32_t)column};
+    eoc_rng_normals(&stream, x, (size_t)width);
+}
+
+static void scale(double factor, double *x, int width)
+{
+    for (int i = 0; i < width; i++) {
+        x[i] *= factor;
+    }
+}
+
+/* e0, e1: orthonormal, their plane uniformly distributed. Gram-Schmidt twice, so that it holds to rounding. */
+static void orthonormal_pair(eoc_key key, int width, double *e0, double *e1)
+{
+    const size_t n = (size_t)width;
+    draw(key, 0, width, e0);
+    draw(key, 1, width, e1);
+    scale(1.0 / eoc_linalg_norm(e0, n), e0, width);
+    for (int pass = 0; pass < 2; pass++) {
+        eoc_linalg_axpy(-eoc_linalg_dot(e0, e1, n), e0, e1, n);
+        scale(1.0 / eoc_linalg_norm(e1, n), e1, width);
+    }
+}
+
+/* -- pair -- */
+
+static int two_inputs(const eoc_inputs *inputs)
+{
+    (void)inputs;
+    return 2;
+}
+
+static void pair_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    double *const x0 = x, *const x1 = x + width;
+    const double c = inputs->correlation, s = sqrt((1.0 - c) * (1.0 + c));
+    orthonormal_pair(key, width, x0, x1);
+    scale(s, x1, width);
+    eoc_linalg_axpy(c, x0, x1, (size_t)width);
+    scale(sqrt(variance * width), x0, width);
+    scale(sqrt(variance * width), x1, width);
+}
+
+static int pair_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+{
+    correlations[0] = inputs->correlation;
+    counts[0] = 2.0;
+    return 1;
+}
+
+/* -- single -- */
+
+static int one_input(const eoc_inputs *inputs)
+{
+    (void)inputs;
+    return 1;
+}
+
+static void single_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    (void)inputs;
+    draw(key, 0, width, x);
+    scale(sqrt(variance * width) / eoc_linalg_norm(x, (size_t)width), x, width);
+}
+
+static int no_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+{
+    (void)inputs, (void)correlations, (void)counts;
+    return 0;
+}
+
+/* -- circle -- */
+
+static int given_points(const eoc_inputs *inputs)
+{
+    return inputs->points;
+}
+
+static void circle_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    const int points = inputs->points;
+    /* The first two rows hold the plane until the last moment: rows are written from the end. */
+    double *const e0 = x, *const e1 = x + width;
+    orthonormal_pair(key, width, e0, e1);
+    const double radius = sqrt(variance * width);
+    for (int k = points - 1; k >= 2; k--) {
+        const double c = radius * cos(2.0 * PI * k / points), s = radius * sin(2.0 * PI * k / points);
+        for (int i = 0; i < width; i++) {
+            x[(size_t)k * (size_t)width + (size_t)i] = c * e0[i] + s * e1[i];
+        }
+    }
+    const double c = radius * cos(2.0 * PI / points), s = radius * sin(2.0 * PI / points);
+    for (int i = 0; i < width; i++) {
+        e1[i] = c * e0[i] + s * e1[i];
+    }
+    scale(radius, e0, width);
+}
+
+/* Points k apart and K - k apart have the same cosine; K/2 apart is its own mirror. */
+static int circle_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+{
+    const int points = inputs->points;
+    int num_pairs = 0;
+    for (int k = 1; 2 * k <= points; k++, num_pairs++) {
+        correlations[num_pairs] = cos(2.0 * PI * k / points);
+        counts[num_pairs] = 2 * k == points ? points : 2.0 * points;
+    }
+    return num_pairs;
+}
+
+/* -- gaussian -- */
+
+static void gaussian_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    for (int k = 0; k < inputs->points; k++) {
+        double *const row = x + (size_t)k * (size_t)width;
+        draw(key, k, width, row);
+        scale(sqrt(variance), row, width);
+    }
+}
+
+static int gaussian_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+{
+    correlations[0] = 0.0;
+    counts[0] = (double)inputs->points * (inputs->points - 1);
+    return 1;
+}
+
+static const eoc_input_kind kinds[] = {
+    {.name = "pair",
+     .formula = "two vectors, |x|^2/N = variance and cosine = correlation exactly",
+     .source = "Poole et al. 2016",
+     .has_correlation = true,
+     .min_width = 2,
+     .num_inputs = two_inputs,
+     .fill = pair_fill,
+     .pairs = pair_pairs},
+    {.name = "single",
+     .formula = "one vector, |x|^2/N = variance",
+     .source = "Poole et al. 2016",
+     .min_width = 1,
+     .num_inputs = one_input,
+     .fill = single_fill,
+     .pairs = no_pairs},
+    {.name = "circle",
+     .formula = "points at equal angles on a great circle, |x|^2/N = variance",
+     .source = "Poole et al. 2016",
+     .has_points = true,
+     .min_width = 2,
+     .num_inputs = given_points,
+     .fill = circle_fill,
+     .pairs = circle_pairs},
+    {.name = "gaussian",
+     .formula = "points independent vectors, entries N(0, variance)",
+     .source = "Pennington, Schoenholz & Ganguli 2017",
+     .has_points = true,
+     .min_width = 1,
+     .num_inputs = given_points,
+     .fill = gaussian_fill,
+     .pairs = gaussian_pairs},
+};
+
+int eoc_input_kind_count(void)
+{
+    return (int)(sizeof kinds / sizeof kinds[0]);
+}
+
+const eoc_input_kind *eoc_input_kind_row(int row)
+{
+    assert(row >= 0 && row < eoc_input_kind_count());
+    return &kinds[row];
+}

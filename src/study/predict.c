@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/record.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct eoc_prediction {
+    eoc_activation activation;
+    double sigma_w2, sigma_b2;
+    double input_variance;
+    bool in_theory;
+    eoc_mean_field point;
+    eoc_curves *curves; /* NULL outside theory */
+};
+
+static double effective(const eoc_network *network)
+{
+    return eoc_initializer_effective(&network->initializer, network->weight_variance, network->width);
+}
+
+/* s_1 of the weights' S-transform: -1 for independent entries, 0 for orthogonal ones. Pennington et al. 2017. */
+static double s_1_of(const eoc_network *network)
+{
+    return network->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
+}
+
+eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance)
+{
+    *variance = probe->inputs.variance;
+    if (!probe->inputs.fixed_point) {
+        return EOC_OK;
+    }
+    *variance = 1.0;
+    const double sigma_w2 = effective(network), sigma_b2 = network->bias_variance;
+    if (!eoc_initializer_in_theory(&network->initializer) || sigma_w2 == 0.0) {
+        return EOC_OK;
+    }
+    eoc_mean_field point;
+    EOC_TRY(eoc_mean_field_find(&network->activation, sigma_w2, sigma_b2, sigma_w2 + sigma_b2, 0.0, &point));
+    const double wanted = (point.q_star - sigma_b2) / sigma_w2;
+    if (isfinite(wanted) && wanted > 0.0) {
+        *variance = wanted;
+    }
+    return EOC_OK;
+}
+
+/* The pairs of the probe's inputs, all of one variance. */
+static eoc_status create_curves(const eoc_probe *probe, eoc_prediction *p, int max_depth)
+{
+    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
+    double *correlations = malloc(sizeof(double) * (size_t)num_inputs);
+    double *counts = malloc(sizeof(double) * (size_t)num_inputs);
+    eoc_theory_pair *pairs = malloc(sizeof(eoc_theory_pair) * (size_t)num_inputs);
+    eoc_status status = EOC_ERR_NOMEM;
+    if (correlations && counts && pairs) {
+        const int num_pairs = probe->inputs.kind->pairs(&probe->inputs, correlations, counts);
+        for (int i = 0; i < num_pairs; i++) {
+            pairs[i] = (eoc_theory_pair){.a = 0, .b = 0, .correlation = correlations[i], .count = counts[i]};
+        }
+        const double num_with_variance = num_inputs;
+        const eoc_theory_inputs inputs = {.num_variances = 1,
+                                          .variances = &p->input_variance,
+                                          .counts = &num_with_variance,
+                                          .num_pairs = num_pairs,
+                                          .pairs = pairs};
+        status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &inputs, max_depth, &p->curves);
+    } else {
+        status = EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the theory of %d inputs", num_inputs);
+    }
+    free(correlations);
+    free(counts);
+    free(pairs);
+    return status;
+}
+
+eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *network, int max_depth,
+                                 eoc_prediction **prediction)
+{
+    eoc_prediction *p = calloc(1, sizeof *p);
+    EOC_REQUIRE(p, EOC_ERR_NOMEM, "out of memory for theory");
+    p->activation = network->activation;
+    p->sigma_w2 = effective(network);
+    p->sigma_b2 = network->bias_variance;
+    p->in_theory = eoc_initializer_in_theory(&network->initializer);
+    eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
+    if (status == EOC_OK && p->in_theory) {
+        double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS];
+        const int num_pairs = probe->inputs.kind->pairs(&probe->inputs, correlations, counts);
+        const double q_1 = p->sigma_w2 * p->input_variance + p->sigma_b2;
+        const double c_1 = num_pairs > 0 && q_1 > 0.0
+                               ? (p->sigma_w2 * p->input_variance * correlations[0] + p->sigma_b2) / q_1
+                               : 0.0;
+        status = eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_1, c_1, &p->point);
+    }
+    if (status == EOC_OK && p->in_theory) {
+        status = create_curves(probe, p, max_depth);
+    }
+    if (status != EOC_OK) {
+        eoc_prediction_destroy(&p);
+        return status;
+    }
+    *prediction = p;
+    return EOC_OK;
+}
+
+void eoc_prediction_destroy(eoc_prediction **prediction)
+{
+    if (*prediction) {
+        eoc_curves_destroy(&(*prediction)->curves);
+        free(*prediction);
+        *prediction = NULL;
+    }
+}
+
+static void put(double *place, double value)
+{
+    if (place) {
+        *place = value;
+    }
+}
+
+/* All the numbers of a point's record to NaN: what theory does not say. */
+static void blank(const eoc_layout *layout, eoc_point_record *record)
+{
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (v->scope == EOC_PER_POINT && v->type == EOC_TYPE_FLOAT64 && layout->included[row]) {
+            double *const values = *(double **)(void *)((unsigned char *)record + v->field);
+            for (size_t i = 0; i < eoc_layout_row_count(layout, v); i++) {
+                values[i] = NAN;
+            }
+        }
+    }
+}
+
+eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
+                               eoc_point_record *record)
+{
+    blank(layout, record);
+    put(record->effective_weight_variance, effective(network));
+    put(record->input_variance, p->input_variance);
+    if (!p->in_theory) {
+        *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;
+        return EOC_OK;
+    }
+    const eoc_mean_field *m = &p->point;
+    *record->theory_status = (uint16_t)m->status;
+    put(record->q_star, m->q_star);
+    put(record->chi_1, m->chi_1);
+    put(record->c_star, m->c_star);
+    put(record->xi_q, m->xi_q);
+    put(record->xi_c, m->xi_c);
+    put(record->chi_q, m->chi_q);
+    put(record->chi_c, m->chi_c);
+    put(record->mu_1, m->mu_1);
+    put(record->mu_2, m->mu_2);
+    put(record->length_map_second_derivative, m->length_map_second_derivative);
+    put(record->manifold_curvature, m->manifold_curvature);
+    const double s_1 = s_1_of(network);
+    double log_lambda_max = NAN;
+    EOC_TRY(eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1, &log_lambda_max));
+    put(record->lambda_max, exp(log_lambda_max));
+    put(record->jacobian_variance_per_layer, eoc_mean_field_jacobian_variance(m, s_1));
+    /* Hanin and Nica's law is one of independent Gaussian entries. */
+    put(record->beta, s_1 == 0.0 ? NAN : eoc_mean_field_beta(m) * network->depth / network->width);
+
+    eoc_curve_rows rows = {.log_q = record->log_q,
+                           .c = record->c,
+                           .one_minus_c = record->one_minus_c,
+                           .log_gradient_q = record->log_gradient_q,
+                           .gradient_c = record->gradient_c,
+                           .log_weight_gradient_q = record->log_weight_gradient_q};
+    eoc_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, s_1, &rows);
+    put(record->log_jacobian_m1, rows.log_jacobian_m1);
+    put(record->log_jacobian_m2, rows.log_jacobian_m2);
+    return EOC_OK;
+}

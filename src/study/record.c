@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/record.h"
+
+#include "eoc/weights.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *status_name(int i)
+{
+    static const char *const names[] = {"pending", "running", "done", "diverged", "failed"};
+    return i < (int)(sizeof names / sizeof names[0]) ? names[i] : NULL;
+}
+
+static const char *reason_name(int i)
+{
+    static const char *const names[] = {"none", "overflow", "not_a_number", "memory", "crashed_repeatedly", "input_output"};
+    return i < (int)(sizeof names / sizeof names[0]) ? names[i] : NULL;
+}
+
+static const char *sampler_name(int i)
+{
+    return i < eoc_sampler_count() ? eoc_sampler_row(i)->name : NULL;
+}
+
+static const char *theory_flag_name(int i)
+{
+    return i < EOC_NUM_THEORY_FLAGS ? eoc_theory_flag_name(i) : NULL;
+}
+
+#define UNIT(member) .scope = EOC_PER_UNIT, .field = offsetof(eoc_unit_record, member)
+#define POINT(member) .scope = EOC_PER_POINT, .field = offsetof(eoc_point_record, member)
+#define NUMBER .type = EOC_TYPE_FLOAT64, .units = "1"
+#define FORWARD .statistics = EOC_STATISTIC_FORWARD
+#define GRADIENT .statistics = EOC_STATISTIC_GRADIENT
+#define PROBED .per_layer = 1, .checked = 1, NUMBER
+
+static const eoc_variable variables[] = {
+    {"run", "status", UNIT(status), .type = EOC_TYPE_INT8, .units = "1", .long_name = "state of the unit",
+     .flag_name = status_name},
+    {"run", "reason", UNIT(reason), .type = EOC_TYPE_INT8, .units = "1", .long_name = "why a unit diverged or failed",
+     .flag_name = reason_name, .checked = 1},
+    {"run", "last_layer", UNIT(last_layer), .type = EOC_TYPE_INT32, .units = "1",
+     .long_name = "deepest layer whose pre-activations were finite", .checked = 1},
+    {"run", "sampler", UNIT(sampler), .type = EOC_TYPE_INT8, .units = "1", .long_name = "how the weights were drawn",
+     .flag_name = sampler_name, .fill = -1, .checked = 1},
+    {"run", "seconds", UNIT(seconds), .type = EOC_TYPE_FLOAT64, .units = "s", .long_name = "wall time of the unit"},
+    {"run", "rank", UNIT(rank), .type = EOC_TYPE_INT32, .units = "1", .long_name = "rank that computed the unit", .fill = -1},
+    {"run", "attempts", UNIT(attempts), .type = EOC_TYPE_INT32, .units = "1", .long_name = "how often the unit was begun"},
+    {"run", "checksum", UNIT(checksum), .type = EOC_TYPE_UINT32, .units = "1",
+     .long_name = "CRC-32 (zlib) of the unit's rows"},
+    {"run", "effective_weight_variance", POINT(effective_weight_variance), NUMBER,
+     .long_name = "sigma_w^2 of theory: sum over a unit's incoming weights of their variance"},
+    {"run", "input_variance", POINT(input_variance), NUMBER, .long_name = "|x|^2/N of the inputs"},
+
+    {"theory", "status", POINT(theory_status), .type = EOC_TYPE_UINT16, .units = "1",
+     .long_name = "what holds at the point", .flag_name = theory_flag_name, .masks = 1, .fill = EOC_THEORY_NOT_COMPUTED},
+    {"theory", "q_star", POINT(q_star), NUMBER, .long_name = "limit of the length map from the probe's own q^1"},
+    {"theory", "chi_1", POINT(chi_1), NUMBER, .long_name = "slope of the correlation map at c = 1: sigma_w^2 E[phi'^2]"},
+    {"theory", "c_star", POINT(c_star), NUMBER, .long_name = "limit of the correlation map"},
+    {"theory", "xi_q", POINT(xi_q), NUMBER, .long_name = "depth scale of the length map, in layers"},
+    {"theory", "xi_c", POINT(xi_c), NUMBER, .long_name = "depth scale of the correlation map, in layers"},
+    {"theory", "chi_q", POINT(chi_q), NUMBER, .long_name = "slope of the length map at q_star"},
+    {"theory", "chi_c", POINT(chi_c), NUMBER, .long_name = "slope of the correlation map at c_star"},
+    {"theory", "mu_1", POINT(mu_1), NUMBER, .long_name = "E[phi'^2] at q_star"},
+    {"theory", "mu_2", POINT(mu_2), NUMBER, .long_name = "E[phi'^4] at q_star"},
+    {"theory", "length_map_second_derivative", POINT(length_map_second_derivative), NUMBER,
+     .long_name = "second derivative of the length map at q_star"},
+    {"theory", "manifold_curvature", POINT(manifold_curvature), NUMBER,
+     .long_name = "limit of the extrinsic curvature of a curve of inputs"},
+    {"theory", "beta", POINT(beta), NUMBER,
+     .long_name = "variance of log |gradient|^2 at width N and depth L, to first order in L/N (gaussian weights)"},
+    {"theory", "lambda_max", POINT(lambda_max), NUMBER,
+     .long_name = "greatest squared singular value of the Jacobian at q_star"},
+    {"theory", "jacobian_variance_per_layer", POINT(jacobian_variance_per_layer), NUMBER,
+     .long_name = "growth of the relative variance of the squared singular values of the Jacobian, per layer"},
+    {"theory", "log_q", POINT(log_q), .per_layer = 1, NUMBER, .long_name = "log of the mean-field q^l", FORWARD},
+    {"theory", "c", POINT(c), .per_layer = 1, NUMBER, .long_name = "mean-field correlation of inputs 0 and 1", FORWARD},
+    {"theory", "one_minus_c", POINT(one_minus_c), .per_layer = 1, NUMBER, .long_name = "1 - c, to its last digits", FORWARD},
+    {"theory", "log_gradient_q", POINT(log_gradient_q), .per_layer = 1, NUMBER,
+     .long_name = "log of the mean-field (dE/dz^l)^2", GRADIENT},
+    {"theory", "gradient_c", POINT(gradient_c), .per_layer = 1, NUMBER,
+     .long_name = "mean-field cosine of the gradients of inputs 0 and 1", GRADIENT},
+    {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .per_layer = 1, NUMBER,
+     .long_name = "log of the mean-field square entry of d(sum_a E_a)/dW^l", GRADIENT},
+    {"theory", "log_jacobian_m1", POINT(log_jacobian_m1), NUMBER, .long_name = "log of tr(J^T J)/N", GRADIENT},
+    {"theory", "log_jacobian_m2", POINT(log_jacobian_m2), NUMBER, .long_name = "log of tr((J^T J)^2)/N", GRADIENT},
+
+    {"probe", "log_q", UNIT(probe.log_q), PROBED, .long_name = "log of the mean over units and inputs of z^2", FORWARD},
+    {"probe", "c", UNIT(probe.c), PROBED, .long_name = "cosine of the pre-activations of inputs 0 and 1", FORWARD},
+    {"probe", "one_minus_c", UNIT(probe.one_minus_c), PROBED, .long_name = "1 - c, to its last digits", FORWARD},
+    {"probe", "log_gradient_q", UNIT(probe.log_gradient_q), PROBED,
+     .long_name = "log of the mean over units and inputs of (dE_a/dz^l(x_a))^2, E_a = v.h^L(x_a)", GRADIENT},
+    {"probe", "gradient_c", UNIT(probe.gradient_c), PROBED, .long_name = "cosine of dE_0/dz^l and dE_1/dz^l", GRADIENT},
+    {"probe", "log_weight_gradient_q", UNIT(probe.log_weight_gradient_q), PROBED,
+     .long_name = "log of the mean square entry of d(sum_a E_a)/dW^l", GRADIENT},
+};
+
+int eoc_variable_count(void)
+{
+    return (int)(sizeof variables / sizeof variables[0]);
+}
+
+const eoc_variable *eoc_variable_row(int row)
+{
+    assert(row >= 0 && row < eoc_variable_count());
+    return &variables[row];
+}
+
+const eoc_variable *eoc_variable_find(const char *group, const char *name)
+{
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if (strcmp(variables[row].group, group) == 0 && strcmp(variables[row].name, name) == 0) {
+            return &variables[row];
+        }
+    }
+    return NULL;
+}
+
+size_t eoc_type_bytes(eoc_type type)
+{
+    switch (type) {
+    case EOC_TYPE_INT8:
+        return 1;
+    case EOC_TYPE_UINT16:
+        return 2;
+    case EOC_TYPE_INT32:
+    case EOC_TYPE_UINT32:
+        return 4;
+    case EOC_TYPE_FLOAT64:
+        return 8;
+    }
+    return 0;
+}
+
+size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable)
+{
+    return variable->per_layer ? (size_t)layout->num_layers : 1;
+}
+
+eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, eoc_layout *layout)
+{
+    const size_t count = (size_t)eoc_variable_count();
+    *layout = (eoc_layout){.num_layers = num_layers,
+                           .layers = layers,
+                           .offset = calloc(count, sizeof *layout->offset),
+                           .included = calloc(count, sizeof *layout->included)};
+    if (!layout->offset || !layout->included) {
+        eoc_layout_clear(layout);
+        return EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
+    }
+    for (size_t row = 0; row < count; row++) {
+        const eoc_variable *v = &variables[row];
+        layout->included[row] = v->statistics == 0 || (v->statistics & statistics) != 0;
+        if (layout->included[row]) {
+            size_t *const total = v->scope == EOC_PER_UNIT ? &layout->unit_bytes : &layout->point_bytes;
+            const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
+            layout->offset[row] = *total;
+            *total += (bytes + 7) / 8 * 8; /* every row aligned for doubles */
+        }
+    }
+    return EOC_OK;
+}
+
+void eoc_layout_clear(eoc_layout *layout)
+{
+    free(layout->offset);
+    free(layout->included);
+    *layout = (eoc_layout){0};
+}
+
+/* Sets the pointers of one scope's record: each lies at its row's `field`. */
+static void bind(const eoc_layout *layout, eoc_record_scope scope, unsigned char *block, void *record)
+{
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if (variables[row].scope == scope && layout->included[row]) {
+            void *const place = block + layout->offset[row];
+            memcpy((unsigned char *)record + variables[row].field, &place, sizeof place);
+        }
+    }
+}
+
+void eoc_layout_unit(const eoc_layout *layout, void *block, eoc_unit_record *record)
+{
+    *record = (eoc_unit_record){0};
+    bind(layout, EOC_PER_UNIT, block, record);
+}
+
+void eoc_layout_point(const eoc_layout *layout, void *block, eoc_point_record *record)
+{
+    *record = (eoc_point_record){0};
+    bind(layout, EOC_PER_POINT, block, record);
+}

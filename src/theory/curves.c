@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/mean_field.h"
+
+#include "fixed_points.h"
+
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+/*
+ * A product over layers of factors that may vanish or be negative: log of the size of the factors that are
+ * not zero, and how many are zero or negative, all up to a layer, so that the product over any range of
+ * layers is a difference.
+ */
+typedef struct {
+    double log_size;
+    int zeros, negatives;
+} product;
+
+/* A number of any sign as its log and sign; sign 0 is zero. */
+typedef struct {
+    double log_size;
+    int sign;
+} signed_log;
+
+/* Arrays have max_depth + 1 layers, class leading: (class, layer); layer 0 holds the inputs. */
+struct eoc_curves {
+    int max_depth;
+    double log_sigma_w2;
+    int num_variances, num_pairs;
+    double *counts;          /* (num_variances) */
+    eoc_theory_pair *pairs;  /* (num_pairs) */
+    double *log_q;           /* (num_variances, layer) */
+    double *log_h2;          /* (num_variances, layer): log E[h^2], h^0 = x */
+    product *slopes;         /* (num_variances, layer): of mu_1 */
+    double *one_minus_c;     /* (num_pairs, layer), of pre-activations */
+    double *one_minus_h;     /* (num_pairs, layer), of activations */
+    product *pair_slopes;    /* (num_pairs, layer): of E[dphi dphi] */
+    double *jacobian_excess; /* (layer): sum of mu_2/mu_1^2 - 1 at input 0 */
+};
+
+static product times(product p, double factor)
+{
+    if (factor == 0.0) {
+        p.zeros++;
+    } else {
+        p.log_size += log(fabs(factor));
+        p.negatives += factor < 0.0;
+    }
+    return p;
+}
+
+/* The product over the layers after `before` up to `last`. */
+static signed_log range_product(product last, product before)
+{
+    const int negatives = last.negatives - before.negatives;
+    return (signed_log){.log_size = last.log_size - before.log_size,
+                        .sign = last.zeros > before.zeros ? 0
+                                : negatives % 2           ? -1
+                                                          : 1};
+}
+
+/* A table of correlations costs about as much as it saves in this many layers. */
+enum { WORTH_A_TABLE = 20 };
+
+/* -- creation -- */
+
+static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_curves **made)
+{
+    eoc_curves *curves = calloc(1, sizeof *curves);
+    EOC_REQUIRE(curves, EOC_ERR_NOMEM, "no memory for curves");
+    const size_t layers = (size_t)max_depth + 1;
+    const size_t v = (size_t)inputs->num_variances, p = (size_t)inputs->num_pairs;
+    curves->max_depth = max_depth;
+    curves->num_variances = inputs->num_variances;
+    curves->num_pairs = inputs->num_pairs;
+    curves->counts = malloc(v * sizeof *curves->counts);
+    curves->pairs = malloc((p + 1) * sizeof *curves->pairs);
+    curves->log_q = calloc((2 * v + 2 * p + 1) * layers, sizeof *curves->log_q);
+    curves->slopes = calloc((v + p) * layers, sizeof *curves->slopes);
+    if (!curves->counts || !curves->pairs || !curves->log_q || !curves->slopes) {
+        eoc_curves_destroy(&curves);
+        return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers and %d pairs", max_depth,
+                        inputs->num_pairs);
+    }
+    curves->log_h2 = curves->log_q + v * layers;
+    curves->one_minus_c = curves->log_h2 + v * layers;
+    curves->one_minus_h = curves->one_minus_c + p * layers;
+    curves->jacobian_excess = curves->one_minus_h + p * layers;
+    curves->pair_slopes = curves->slopes + v * layers;
+    for (size_t i = 0; i < v; i++) {
+        curves->counts[i] = inputs->counts[i];
+    }
+    for (size_t i = 0; i < p; i++) {
+        curves->pairs[i] = inputs->pairs[i];
+    }
+    *made = curves;
+    return EOC_OK;
+}
+
+void eoc_curves_destroy(eoc_curves **curves)
+{
+    if (*curves) {
+        free((*curves)->counts);
+        free((*curves)->pairs);
+        free((*curves)->log_q);
+        free((*curves)->slopes);
+    }
+    free(*curves);
+    *curves = NULL;
+}
+
+/* -- the maps -- */
+
+static double log_add(double a, double b)
+{
+    const double greater = fmax(a, b), lesser = fmin(a, b);
+    return greater == -INFINITY ? -INFINITY : greater + log1p(exp(lesser - greater));
+}
+
+static double affine_log(double log_sigma_w2, double log_h2, double sigma_b2)
+{
+    const double weights = log_sigma_w2 == -INFINITY ? -INFINITY : log_sigma_w2 + log_h2;
+    return log_add(weights, log(sigma_b2));
+}
+
+/*
+ * 1 - c of sigma_w h + b from 1 - c of h. With x the share of the weights and b of the biases in each
+ * variance, x + b = 1: 1 - c' = (sqrt(x1 b2) - sqrt(x2 b1))^2/(1 + sqrt(x1 x2) + sqrt(b1 b2)) + sqrt(x1 x2)
+ * (1 - c), nothing of which cancels.
+ */
+static double affine_one_minus_c(double log_sigma_w2, double log_h2_1, double log_h2_2, double one_minus_h,
+                                 double sigma_b2, double log_q_1, double log_q_2)
+{
+    if (log_q_1 == -INFINITY || log_q_2 == -INFINITY) {
+        return NAN;
+    }
+    const double log_b = log(sigma_b2);
+    const double b1 = exp(log_b - log_q_1), b2 = exp(log_b - log_q_2);
+    double x1 = 0.0, x2 = 0.0;
+    if (log_sigma_w2 > -INFINITY) {
+        x1 = exp(log_sigma_w2 + log_h2_1 - log_q_1);
+        x2 = exp(log_sigma_w2 + log_h2_2 - log_q_2);
+    }
+    const double both = sqrt(x1 * x2);
+    const double unlike = sqrt(x1 * b2) - sqrt(x2 * b1);
+    return unlike * unlike / (1.0 + both + sqrt(b1 * b2)) + (both > 0.0 ? both * one_minus_h : 0.0);
+}
+
+typedef struct {
+    eoc_curves *curves;
+    eoc_expectations *e;
+    double log_sigma_w2, sigma_b2;
+    eoc_moments *moments; /* (num_variances), at the layer in hand */
+} iteration;
+
+/* z^layer from h^(layer - 1): lengths and correlations. */
+static void step_affine(const iteration *it, int layer)
+{
+    eoc_curves *curves = it->curves;
+    const size_t layers = (size_t)curves->max_depth + 1, at = (size_t)layer;
+    for (size_t v = 0; v < (size_t)curves->num_variances; v++) {
+        const size_t row = v * layers + at;
+        double log_q = affine_log(it->log_sigma_w2, curves->log_h2[row - 1], it->sigma_b2);
+        /* A length that has stopped to rounding is held, and with it everything computed from it. */
+        if (layer > 1 && it->moments[v].regime == EOC_REGIME_GENERAL &&
+            fabs(log_q - curves->log_q[row - 1]) <= 16.0 * DBL_EPSILON) {
+            log_q = curves->log_q[row - 1];
+        }
+        curves->log_q[row] = log_q;
+    }
+    for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
+        const size_t a = (size_t)curves->pairs[p].a * layers + at, b = (size_t)curves->pairs[p].b * layers + at;
+        curves->one_minus_c[p * layers + at] = affine_one_minus_c(
+            it->log_sigma_w2, curves->log_h2[a - 1], curves->log_h2[b - 1],
+            curves->one_minus_h[p * layers + at - 1], it->sigma_b2, curves->log_q[a], curves->log_q[b]);
+    }
+}
+
+/* Moments at `log_q` with a series that serves correlations up to `greatest_c`; what is already there is kept. */
+static void update_moments(const iteration *it, double log_q, double greatest_c, int layer, eoc_moments *m)
+{
+    const bool held = layer > 1 && m->log_q == log_q;
+    const int layers_left = it->curves->max_depth - layer;
+    if (!held) {
+        eoc_moments_fill(it->e, log_q, m);
+    }
+    if (greatest_c > m->greatest_c) {
+        /* A length that is held will be asked again with c nearer to 1: one long series serves all. */
+        eoc_moments_expand(it->e, held ? 1.0 : greatest_c, m);
+    }
+    const bool series_ends = m->num_hermite > 0 && m->residual == 0.0;
+    if (held && !series_ends && layers_left > WORTH_A_TABLE && greatest_c > 0.9 && greatest_c < 1.0) {
+        eoc_moments_tabulate(it->e, m);
+    }
+}
+
+/* h^layer from z^layer, and the factors of gradients there. */
+static void step_activation(const iteration *it, int layer)
+{
+    eoc_curves *curves = it->curves;
+    const size_t layers = (size_t)curves->max_depth + 1, at = (size_t)layer;
+    double greatest_c = 0.0;
+    for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
+        greatest_c = fmax(greatest_c, fabs(1.0 - curves->one_minus_c[p * layers + at]));
+    }
+    for (size_t v = 0; v < (size_t)curves->num_variances; v++) {
+        eoc_moments *m = &it->moments[v];
+        update_moments(it, curves->log_q[v * layers + at], greatest_c, layer, m);
+        curves->log_h2[v * layers + at] = m->log_phi2;
+        curves->slopes[v * layers + at] = times(curves->slopes[v * layers + at - 1], m->mu_1);
+    }
+    for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
+        const size_t row = p * layers + at;
+        const eoc_moments *a = &it->moments[curves->pairs[p].a], *b = &it->moments[curves->pairs[p].b];
+        double dphi_dphi = sqrt(a->mu_1) * sqrt(b->mu_1);
+        curves->one_minus_h[row] = NAN;
+        if (!isnan(curves->one_minus_c[row])) {
+            eoc_pair_fill(it->e, a, b, curves->one_minus_c[row], &curves->one_minus_h[row], &dphi_dphi);
+        }
+        curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);
+    }
+    const eoc_moments *first = &it->moments[curves->num_pairs > 0 ? curves->pairs[0].a : 0];
+    curves->jacobian_excess[at] =
+        curves->jacobian_excess[at - 1] + first->mu_2 / (first->mu_1 * first->mu_1) - 1.0;
+}
+
+eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double sigma_b2,
+                             const eoc_theory_inputs *inputs, int max_depth, eoc_curves **curves)
+{
+    assert(max_depth >= 1 && inputs->num_variances >= 1 && sigma_w2 >= 0.0 && sigma_b2 >= 0.0);
+    eoc_curves *made = NULL;
+    EOC_TRY(allocate(inputs, max_depth, &made));
+    iteration it = {.curves = made, .log_sigma_w2 = log(sigma_w2), .sigma_b2 = sigma_b2};
+    made->log_sigma_w2 = it.log_sigma_w2;
+    it.moments = calloc((size_t)inputs->num_variances, sizeof *it.moments);
+    eoc_status status =
+        it.moments ? eoc_expectations_create(act, &it.e) : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
+    if (status != EOC_OK) {
+        free(it.moments);
+        eoc_curves_destroy(&made);
+        return status;
+    }
+    const size_t layers = (size_t)max_depth + 1;
+    for (size_t v = 0; v < (size_t)inputs->num_variances; v++) {
+        made->log_h2[v * layers] = log(inputs->variances[v]);
+    }
+    for (size_t p = 0; p < (size_t)inputs->num_pairs; p++) {
+        made->one_minus_h[p * layers] = 1.0 - inputs->pairs[p].correlation;
+    }
+    for (int layer = 1; layer <= max_depth; layer++) {
+        step_affine(&it, layer);
+        step_activation(&it, layer);
+    }
+    free(it.moments);
+    eoc_expectations_destroy(&it.e);
+    *curves = made;
+    return EOC_OK;
+}
+
+/* -- rows -- */
+
+/* Mean-field value of dE_a/dz^l . dE_b/dz^l per unit: the product of the factors of layers l to depth. */
+static signed_log gradient_product(const eoc_curves *curves, const product *factors, int layer, int depth)
+{
+    signed_log g = range_product(factors[depth], factors[layer - 1]);
+    if (depth > layer) {
+        g.log_size += (depth - layer) * curves->log_sigma_w2;
+    }
+    return g;
+}
+
+/* Log of sum_i count_i sign_i exp(log_i), started from {-inf}; terms are added one by one relative to the greatest
+ * so far. */
+typedef struct {
+    double greatest, sum;
+} log_sum;
+
+static void add_term(log_sum *s, double log_size, double factor)
+{
+    if (log_size == -INFINITY || factor == 0.0 || isnan(log_size)) {
+        return;
+    }
+    if (log_size > s->greatest) {
+        s->sum *= exp(s->greatest - log_size);
+        s->greatest = log_size;
+    }
+    s->sum += factor * exp(log_size - s->greatest);
+}
+
+static double log_of_sum(const log_sum *s)
+{
+    return s->sum > 0.0 ? s->greatest + log(s->sum) : -INFINITY;
+}
+
+static const log_sum EMPTY_SUM = {.greatest = -INFINITY, .sum = 0.0};
+
+static void fill_lengths(const eoc_curves *curves, int depth, int layer, int k, eoc_curve_rows *rows)
+{
+    const size_t layers = (size_t)curves->max_depth + 1, at = (size_t)layer;
+    log_sum q = EMPTY_SUM, g = EMPTY_SUM;
+    double num_inputs = 0.0;
+    for (size_t v = 0; v < (size_t)curves->num_variances; v++) {
+        num_inputs += curves->counts[v];
+        add_term(&q, curves->log_q[v * layers + at], curves->counts[v]);
+        const signed_log gradient = gradient_product(curves, curves->slopes + v * layers, layer, depth);
+        add_term(&g, gradient.log_size, gradient.sign * curves->counts[v]);
+    }
+    if (rows->log_q) {
+        rows->log_q[k] = log_of_sum(&q) - log(num_inputs);
+    }
+    if (rows->log_gradient_q) {
+        rows->log_gradient_q[k] = log_of_sum(&g) - log(num_inputs);
+    }
+}
+
+static void fill_correlations(const eoc_curves *curves, int depth, int layer, int k, eoc_curve_rows *rows)
+{
+    const double one_minus_c = curves->num_pairs > 0 ? curves->one_minus_c[layer] : NAN;
+    if (rows->c) {
+        rows->c[k] = 1.0 - one_minus_c;
+    }
+    if (rows->one_minus_c) {
+        rows->one_minus_c[k] = one_minus_c;
+    }
+    if (!rows->gradient_c) {
+        return;
+    }
+    rows->gradient_c[k] = NAN;
+    if (curves->num_pairs > 0) {
+        const size_t layers = (size_t)curves->max_depth + 1;
+        const eoc_theory_pair *pair = &curves->pairs[0];
+        const signed_log cross = gradient_product(curves, curves->pair_slopes, layer, depth);
+        const signed_log a = gradient_product(curves, curves->slopes + (size_t)pair->a * layers, layer, depth);
+        const signed_log b = gradient_product(curves, curves->slopes + (size_t)pair->b * layers, layer, depth);
+        if (a.sign && b.sign && a.log_size > -INFINITY && b.log_size > -INFINITY) {
+            rows->gradient_c[k] = cross.sign * exp(cross.log_size - 0.5 * (a.log_size + b.log_size));
+        }
+    }
+}
+
+/* sum over ordered pairs of inputs of (dE_a/dz^l . dE_b/dz^l) (h_a^(l-1) . h_b^(l-1)), each per unit. */
+static double log_weight_gradient(const eoc_curves *curves, int depth, int layer)
+{
+    const size_t layers = (size_t)curves->max_depth + 1, before = (size_t)layer - 1;
+    log_sum total = EMPTY_SUM;
+    for (size_t v = 0; v < (size_t)curves->num_variances; v++) {
+        const signed_log gradient = gradient_product(curves, curves->slopes + v * layers, layer, depth);
+        const double log_h2 = curves->log_h2[v * layers + before];
+        if (log_h2 > -INFINITY) {
+            add_term(&total, gradient.log_size + log_h2, gradient.sign * curves->counts[v]);
+        }
+    }
+    for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
+        const eoc_theory_pair *pair = &curves->pairs[p];
+        const signed_log gradient = gradient_product(curves, curves->pair_slopes + p * layers, layer, depth);
+        const double log_h_a = curves->log_h2[(size_t)pair->a * layers + before];
+        const double log_h_b = curves->log_h2[(size_t)pair->b * layers + before];
+        const double correlation = 1.0 - curves->one_minus_h[p * layers + before];
+        if (log_h_a > -INFINITY && log_h_b > -INFINITY) {
+            add_term(&total, gradient.log_size + 0.5 * (log_h_a + log_h_b),
+                     gradient.sign * pair->count * correlation);
+        }
+    }
+    return log_of_sum(&total);
+}
+
+static void fill_jacobian(const eoc_curves *curves, int depth, double s_1, eoc_curve_rows *rows)
+{
+    const size_t layers = (size_t)curves->max_depth + 1;
+    const size_t input = curves->num_pairs > 0 ? (size_t)curves->pairs[0].a : 0;
+    const signed_log slopes =
+        range_product(curves->slopes[input * layers + (size_t)depth], curves->slopes[input * layers]);
+    rows->log_jacobian_m1 = slopes.sign ? slopes.log_size + depth * curves->log_sigma_w2 : -INFINITY;
+    rows->log_jacobian_m2 = -INFINITY;
+    if (rows->log_jacobian_m1 > -INFINITY) {
+        rows->log_jacobian_m2 = 2.0 * rows->log_jacobian_m1 + log1p(curves->jacobian_excess[depth] - depth * s_1);
+    }
+}
+
+void eoc_curves_fill(const eoc_curves *curves, int depth, const int *layers, int num_layers, double s_1,
+                     eoc_curve_rows *rows)
+{
+    assert(depth >= 1 && depth <= curves->max_depth);
+    for (int k = 0; k < num_layers; k++) {
+        assert(layers[k] >= 1);
+        if (layers[k] > depth) {
+            double *const values[] = {rows->log_q,          rows->c,          rows->one_minus_c,
+                                      rows->log_gradient_q, rows->gradient_c, rows->log_weight_gradient_q};
+            for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+                if (values[i]) {
+                    values[i][k] = NAN;
+                }
+            }
+            continue;
+        }
+        fill_lengths(curves, depth, layers[k], k, rows);
+        fill_correlations(curves, depth, layers[k], k, rows);
+        if (rows->log_weight_gradient_q) {
+            rows->log_weight_gradient_q[k] = log_weight_gradient(curves, depth, layers[k]);
+        }
+    }
+    fill_jacobian(curves, depth, s_1, rows);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Expectations of phi and dphi over Gaussian pre-activations, for any variance from exp(-10^5) to exp(10^5).
+ *
+ * Three regimes. Where phi is homogeneous (scale-invariant rows; others at variances so small or so large
+ * that only the one-sided slopes at 0, or at infinity, are seen) everything is the arc-cosine kernel of Cho &
+ * Saul 2009 with two slopes. Elsewhere single expectations come from quadrature, and pairs from the Hermite
+ * expansion phi(sqrt(q) z) = sum_n a_n He_n(z)/sqrt(n!), E[phi(u1) phi(u2)] = sum_n a_n(q1) a_n(q2) c^n
+ * (Mehler), whose tail is bounded by what is left of E[phi^2]; where that tail is too long (a kink or a large
+ * variance, c near 1) from two-dimensional quadrature.
+ */
+#ifndef EOC_THEORY_EXPECTATIONS_H
+#define EOC_THEORY_EXPECTATIONS_H
+
+#include "eoc/activation.h"
+#include "eoc/quadrature.h"
+
+enum { EOC_MAX_HERMITE = 384, EOC_PAIR_TABLE = 32 };
+
+/* Buffers of one activation; the activation is copied. */
+typedef struct {
+    eoc_activation act;
+    double slope_zero[2];     /* dphi(0-), dphi(0+) */
+    double slope_infinity[2]; /* of phi at -inf and +inf: 0 where phi is bounded */
+    double bound2;            /* an upper bound of phi^2, inf where phi is unbounded */
+    bool jumps;               /* dphi has a jump: phi'' is not a function */
+    eoc_quadrature *quadrature;
+    eoc_quadrature_rule *rule;
+    double *phi, *dphi, *work; /* (EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS) each */
+    double *psi[2];            /* likewise: two neighbouring Hermite functions */
+} eoc_expectations;
+
+typedef enum { EOC_REGIME_HOMOGENEOUS, EOC_REGIME_CONSTANT, EOC_REGIME_GENERAL } eoc_regime;
+
+/* Expectations at one variance, u = sqrt(q) z. */
+typedef struct {
+    eoc_regime regime;
+    double log_q, q;       /* q is 0 or inf where it leaves the range of a double */
+    double log_phi2;       /* log E[phi(u)^2] */
+    double mu_1, mu_2;     /* E[dphi(u)^2], E[dphi(u)^4] */
+    double slopes[2];      /* homogeneous regime: for u < 0 and u > 0 */
+    double phi2_z2;        /* E[phi(u)^2 (z^2 - 1)]/E[phi(u)^2], general regime: 2 dlog E[phi^2]/dlog q */
+    double phi2_z4;        /* E[phi(u)^2 (z^4 - 6 z^2 + 3)]/E[phi(u)^2] */
+    double error;          /* the greatest relative error estimate of the above */
+    double greatest_c;     /* that the coefficients below serve; 0: not expanded yet */
+    int num_hermite;       /* coefficients below; 0: none */
+    double residual;       /* 1 - sum hermite^2, 0 when down to rounding */
+    double slope_residual; /* 1 - sum n hermite^2 E[phi^2]/(q mu_1) */
+    double hermite[EOC_MAX_HERMITE]; /* a_n/sqrt(E[phi^2]) */
+    /* Chebyshev coefficients, in the root of 1 - c up to table_reach, of (1 - feature c)/(1 - c) and of E[dphi
+     * dphi] */
+    double table_reach; /* 0: no table; negative: tried, and not smooth enough */
+    double feature_table[EOC_PAIR_TABLE], slope_table[EOC_PAIR_TABLE];
+} eoc_moments;
+
+eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made);
+void eoc_expectations_destroy(eoc_expectations **expectations);
+
+/* log_q, q, log_phi2, phi2_z2 and error: what the length map needs. */
+void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m);
+
+/* All but the Hermite coefficients and the table. */
+void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m);
+
+/* The Hermite coefficients that correlations up to `greatest_c` in size need, where they are worth having. */
+void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m);
+
+/*
+ * The table, for a variance that will be asked for many correlations near 1 with no series to answer. The
+ * values are analytic in the root of 1 - c whether phi has kinks or not. Cost: EOC_PAIR_TABLE two-dimensional
+ * quadratures.
+ */
+void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
+
+/*
+ * 1 - E[phi(u1) phi(u2)]/sqrt(E[phi(u1)^2] E[phi(u2)^2]) (NULL: not wanted) and E[dphi(u1) dphi(u2)] (NULL
+ * likewise) at correlation 1 - one_minus_c. The first keeps its digits where it is small.
+ */
+void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                   double *one_minus_feature_c, double *dphi_dphi);
+
+/* E[phi''(u)^2] in the general regime; NaN where dphi jumps. */
+double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);
+
+/*
+ * q E[delta'^2] - E[delta^2] for delta = phi less its one-sided slopes at 0: equals q E[dphi^2] - E[phi^2],
+ * by Stein's lemma, but keeps its digits at small q.
+ */
+double eoc_moments_excess(eoc_expectations *e, double q);
+
+#endif

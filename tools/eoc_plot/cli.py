@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: one table of pictures, one function each."""
+import argparse
+import sys
+from dataclasses import dataclass
+from typing import Callable
+
+from .errors import PlotError
+
+try:
+    from . import depth, phase, style
+    from .result import Result
+except ImportError as error:  # the packages of the distribution, or of the environment that EOC_PYTHON names
+    sys.exit(f"eoc-plot: needs h5py, numpy and matplotlib ({error}); install python3-h5py and python3-matplotlib, "
+             "or set EOC_PYTHON to an interpreter that has them")
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one sentence."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+
+
+def layer_number(text):
+    if text == "last":
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer (1, 2, ...) nor 'last'")
+    return number
+
+
+def multiples(text):
+    try:
+        numbers = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = (0.0,)
+    if any(not 0 < number < float("inf") for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: expected multiples of xi_c such as 1,6")
+    return numbers
+
+
+def resolution(text):
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 10 <= number <= 2400:
+        raise argparse.ArgumentTypeError(f"{text}: expected dots per inch from 10 to 2400")
+    return number
+
+
+def common_options(parser):
+    parser.add_argument("file", metavar="FILE", help="the result file of a sweep")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the picture, .png, .pdf or .svg (default: beside FILE)")
+    parser.add_argument("--statistic", metavar="NAME", action="append", default=[],
+                        help="what to draw, repeatable: a variable of the file (c, one_minus_c, log_q, theory/chi_1, ...), "
+                             "gradient_ratio or gradient_growth")
+    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
+                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
+    parser.add_argument("--average", choices=("log", "linear"), default="log",
+                        help="replicas of q and gradients: mean of the logarithm (default) or logarithm of the mean")
+    parser.add_argument("--title", help="instead of the title of the sweep")
+    parser.add_argument("--dpi", type=resolution, default=150, help="dots per inch (default 150)")
+
+
+def phase_options(parser):
+    parser.add_argument("--x", metavar="AXIS", help="default weight_variance")
+    parser.add_argument("--y", metavar="AXIS", help="depth, layer, bias_variance or width (default: what the file varies)")
+    parser.add_argument("--at-layer", metavar="N", type=layer_number, default="last",
+                        help="the layer of a map that has no layer axis (default: last)")
+    parser.add_argument("--xi", metavar="M,...", type=multiples,
+                        help="lines at these multiples of the depth scale xi_c (default 1 over depth or layer)")
+
+
+def depth_options(parser):
+    parser.add_argument("--curves", metavar="N", type=int, default=5, help="how many weight variances (default 5)")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A subcommand: what it shows, an example, its own options, and the function that draws it."""
+
+    help: str
+    example: str
+    options: Callable
+    draw: Callable
+
+
+# A new picture is one row here and one module with a draw(result, options) that returns a figure.
+PICTURES = {
+    "phase": Picture("statistics over the weight variance and depth, layer or bias variance, with the critical line",
+                     "eoc-plot phase tanh.h5 --select initializer=gaussian --xi 1,6 -o tanh.pdf", phase_options, phase.draw),
+    "depth": Picture("statistics against the layer, probes as points and theory as lines",
+                     "eoc-plot depth tanh.h5 --select width=1000 --curves 7", depth_options, depth.draw),
+}
+
+
+def make_parser():
+    examples = "\n".join(f"  {picture.example}" for picture in PICTURES.values())
+    parser = Parser(prog="eoc-plot", description="Pictures of an eoc result file.", allow_abbrev=False,
+                    formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"examples:\n{examples}")
+    commands = parser.add_subparsers(dest="picture", metavar="PICTURE", required=True, parser_class=Parser)
+    for name, picture in PICTURES.items():
+        command = commands.add_parser(name, help=picture.help, allow_abbrev=False,
+                                      description=f"{picture.help[0].upper()}{picture.help[1:]}.\n\n  {picture.example}",
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        common_options(command)
+        picture.options(command)
+    return parser
+
+
+def draw_picture(options):
+    """Draw and save; the path of the picture."""
+    path = style.output_path(options.file, options.output, options.picture)
+    style.set_defaults()
+    result = Result(options.file)
+    figure = PICTURES[options.picture].draw(result, options)
+    style.save(figure, path, options.dpi)
+    return path
+
+
+def main(arguments):
+    options = make_parser().parse_args(arguments)
+    try:
+        print(draw_picture(options))
+    except PlotError as error:
+        print(f"eoc-plot: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:  # HDF5, on a file that is shorter than it says
+        print(f"eoc-plot: {options.file}: cannot be read ({error})", file=sys.stderr)
+        return 1
+    return 0
