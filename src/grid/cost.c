@@ -3,7 +3,7 @@
 
 /*
  * Seconds of one core, from operation counts: drawing an entry, multiplying it with a column, and what a layer costs
- * beside its matrix. Only the ratios matter for balance; measured with tools/bench-sampler on one core of an AMD EPYC with AVX-512.
+ * beside its matrix, measured on one core of an AMD EPYC with AVX-512. Balance needs only their ratios.
  */
 static const double SECONDS_PER_NORMAL = 1.6e-9;
 static const double SECONDS_PER_REFLECTED = 1.2e-9; /* an entry of a reflection's vector: half as many as of a matrix */
