@@ -2,12 +2,13 @@
 /**
  * Architectures: how one layer maps a batch forward and cotangents back.
  *
- * One row of the table in src/model/architecture.c is one architecture. A network of depth L and width N has pre-activations
- * z^l and features h^l, l = 1..L, h^0 = x. A layer sees the whole batch, so that layers that couple its vectors fit.
+ * One row of the table in src/model/architecture.c is one architecture. A network of depth L and width N has
+ * pre-activations z^l and features h^l, l = 1..L, h^0 = x. A layer sees the whole batch, so that layers that couple its
+ * vectors fit.
  *
- * Scales. The values of a batch are values * 2^exponent. Networks whose scale factors out (scale-invariant phi, or signals so
- * small that phi is linear to rounding) carry the exponent along, so that nothing over- or underflows at any depth; the others
- * keep exponent 0, and an overflow is an outcome of the unit.
+ * Scales. The values of a batch are values * 2^exponent. Networks whose scale factors out (scale-invariant phi, or
+ * signals so small that phi is linear to rounding) carry the exponent along, so that nothing over- or underflows at any
+ * depth; the others keep exponent 0, and an overflow is an outcome of the unit.
  */
 #ifndef EOC_ARCHITECTURE_H
 #define EOC_ARCHITECTURE_H
@@ -52,8 +53,8 @@ typedef struct {
 
 /** What a layer keeps of a forward pass for statistics and for the way back. Memory of the caller. */
 typedef struct {
-    eoc_batch z;               /* pre-activations z^l */
-    double *input_gram;        /* (columns, columns): inner products of the vectors that W^l multiplied, ... */
+    eoc_batch z;                 /* pre-activations z^l */
+    double *input_gram;          /* (columns, columns): inner products of the vectors that W^l multiplied, ... */
     int64_t input_gram_exponent; /* ... times 2^this */
 } eoc_layer;
 
@@ -70,7 +71,8 @@ struct eoc_architecture_kind {
     void (*backward_weights)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
                              const eoc_batch *dz, eoc_batch *dh);
     /** log of the mean square entry of d(sum_a E_a)/dW^l, from dz = dE/dz^l. gram: scratch (columns, columns). */
-    double (*log_weight_gradient_q)(const eoc_network *network, const eoc_layer *layer, const eoc_batch *dz, double *gram);
+    double (*log_weight_gradient_q)(const eoc_network *network, const eoc_layer *layer, const eoc_batch *dz,
+                                    double *gram);
 };
 
 int eoc_architecture_count(void);

@@ -18,7 +18,7 @@ typedef struct {
     double q_star;   /* NaN at a point where every q is fixed (scale-invariant phi) */
     double sigma_w2; /* effective weight variance */
     double sigma_b2; /* bias variance; negative: the line has left the plane */
-    double chi_q; /* slope of the length map; above 1 the fixed point is unstable and a signal goes to another */
+    double chi_q;    /* slope of the length map; above 1 the fixed point is unstable and a signal goes to another */
 } eoc_critical_point;
 
 /**

@@ -2,8 +2,8 @@
 /**
  * The grid: eight axes, and the points of their product. Pure: no files, no YAML, no MPI.
  *
- * Axis order is part of the result file: architecture, activation, initializer, width, depth, weight_variance, bias_variance,
- * replica; the last varies fastest. A point is the first seven, a unit (one network) all eight.
+ * Axis order is part of the result file: architecture, activation, initializer, width, depth, weight_variance,
+ * bias_variance, replica; the last varies fastest. A point is the first seven, a unit (one network) all eight.
  */
 #ifndef EOC_GRID_H
 #define EOC_GRID_H
@@ -33,9 +33,9 @@ typedef struct {
     const char *units;
     const char *long_name;
     eoc_axis_type type;
-    double min, max;                         /* of numbers and integers, both included */
-    const eoc_kind_table *(*kinds)(void);    /* of name axes */
-    const char *fallback;                    /* the default as a user would write it; NULL: must be given */
+    double min, max;                      /* of numbers and integers, both included */
+    const eoc_kind_table *(*kinds)(void); /* of name axes */
+    const char *fallback;                 /* the default as a user would write it; NULL: must be given */
     const char *help;
 } eoc_axis_row;
 
@@ -56,8 +56,8 @@ typedef struct {
 enum { EOC_MAX_AXIS_COUNT = 10000000 };
 
 /**
- * Takes over nothing; adds a copy of a value or name. EOC_ERR_USAGE when it is out of range or unknown. Whether it is there
- * already is for eoc_axis_check_duplicates, once all are added: looking at every addition would be quadratic.
+ * Takes over nothing; adds a copy of a value or name. EOC_ERR_USAGE when it is out of range or unknown. Whether it is
+ * there already is for eoc_axis_check_duplicates, once all are added: looking at every addition would be quadratic.
  */
 eoc_status eoc_axis_add_value(eoc_axis *axis, eoc_axis_id id, double value);
 eoc_status eoc_axis_add_name(eoc_axis *axis, eoc_axis_id id, const char *name);

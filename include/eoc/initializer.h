@@ -3,8 +3,8 @@
  * Initializers: the law of a weight matrix W (fan_out, fan_in).
  *
  * The entries have variance weight_variance * v, v from the row's own rule, so that every initializer has the axis
- * weight_variance (sigma_w^2 of the mean-field papers for `gaussian`). One row of the table in src/model/initializer.c is one
- * initializer; a row says the law and the variance, the samplers (weights.h) draw it.
+ * weight_variance (sigma_w^2 of the mean-field papers for `gaussian`). One row of the table in src/model/initializer.c
+ * is one initializer; a row says the law and the variance, the samplers (weights.h) draw it.
  */
 #ifndef EOC_INITIALIZER_H
 #define EOC_INITIALIZER_H

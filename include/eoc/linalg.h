@@ -2,16 +2,18 @@
 /**
  * Dense linear algebra on batches: the one home of BLAS.
  *
- * A batch X (columns, n) holds its vectors one after the other, each contiguous. Matrices are row-major, W (fan_out, fan_in).
+ * A batch X (columns, n) holds its vectors one after the other, each contiguous. Matrices are row-major, W (fan_out,
+ * fan_in).
  */
 #ifndef EOC_LINALG_H
 #define EOC_LINALG_H
 
 #include <stddef.h>
 
-/** Y (columns, rows; stride y_stride) += X (columns, cols; stride x_stride) T^t for a tile T (rows, cols), contiguous. */
-void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y, int y_stride,
-                           int columns);
+/** Y (columns, rows; stride y_stride) += X (columns, cols; stride x_stride) T^t for a tile T (rows, cols), contiguous.
+ */
+void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y,
+                           int y_stride, int columns);
 
 /** X (columns, cols) += Y (columns, rows) T. */
 void eoc_linalg_tile_apply_transposed(const double *tile, int rows, int cols, const double *y, int y_stride, double *x,
@@ -31,7 +33,8 @@ double eoc_linalg_norm(const double *x, size_t n);
 /** One BLAS thread a process unless told otherwise; returns the threads in use, 0 where the library does not say. */
 int eoc_linalg_set_threads(int threads);
 
-/** The BLAS in use with its processor kernel, such as "OpenBLAS 0.3.21 ... SkylakeX"; "unknown" where it does not say. */
+/** The BLAS in use with its processor kernel, such as "OpenBLAS 0.3.21 ... SkylakeX"; "unknown" where it does not say.
+ */
 const char *eoc_linalg_description(void);
 
 #endif

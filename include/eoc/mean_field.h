@@ -18,18 +18,18 @@
 #include <stdbool.h>
 
 /* What holds at a point; bit i is the i-th row, the second column its name in the file. */
-#define EOC_THEORY_FLAGS(X)                                                                                       \
-    X(NOT_COMPUTED, "not_computed")     /* set by the caller's record, never by this room */                      \
-    X(OUTSIDE_THEORY, "outside_theory") /* weights of non-zero mean and the like; set by the caller */            \
-    X(Q_ZERO, "q_zero")                 /* the limit is q = 0 */                                                  \
-    X(Q_LINE, "q_line")                 /* every q is a fixed point; q_star is q_1 */                             \
-    X(Q_DIVERGES, "q_diverges")         /* q grows without bound; q_star is inf */                                \
-    X(Q_SEVERAL, "q_several")           /* the length map has other fixed points too, 0 included */               \
-    X(Q_HALF_STABLE, "q_half_stable")   /* q_star attracts from one side only: chi_q = 1 */                       \
-    X(Q_MARGINAL, "q_marginal")         /* q goes to its limit as a power of depth: chi_q = 1 */                  \
-    X(C_ANY, "c_any")                   /* the limit of c depends on the start; c_star is NaN */                  \
-    X(CHAOTIC, "chaotic")               /* chi_1 > 1, c_star < 1 */                                               \
-    X(XI_INFINITE, "xi_infinite")       /* chi_c = 1: c stops, or goes to its limit as a power */                 \
+#define EOC_THEORY_FLAGS(X)                                                                                        \
+    X(NOT_COMPUTED, "not_computed")                 /* set by the caller's record, never by this room */           \
+    X(OUTSIDE_THEORY, "outside_theory")             /* weights of non-zero mean and the like; set by the caller */ \
+    X(Q_ZERO, "q_zero")                             /* the limit is q = 0 */                                       \
+    X(Q_LINE, "q_line")                             /* every q is a fixed point; q_star is q_1 */                  \
+    X(Q_DIVERGES, "q_diverges")                     /* q grows without bound; q_star is inf */                     \
+    X(Q_SEVERAL, "q_several")                       /* the length map has other fixed points too, 0 included */    \
+    X(Q_HALF_STABLE, "q_half_stable")               /* q_star attracts from one side only: chi_q = 1 */            \
+    X(Q_MARGINAL, "q_marginal")                     /* q goes to its limit as a power of depth: chi_q = 1 */       \
+    X(C_ANY, "c_any")                               /* the limit of c depends on the start; c_star is NaN */       \
+    X(CHAOTIC, "chaotic")                           /* chi_1 > 1, c_star < 1 */                                    \
+    X(XI_INFINITE, "xi_infinite")                   /* chi_c = 1: c stops, or goes to its limit as a power */      \
     X(NO_SECOND_DERIVATIVE, "no_second_derivative") /* dphi jumps: manifold_curvature is NaN */
 
 #define EOC_THEORY_FLAG_INDEX(name, text) EOC_THEORY_INDEX_##name,
@@ -55,10 +55,10 @@ typedef struct {
     double mu_2;   /* E[dphi^4] likewise */
     double length_map_second_derivative; /* sigma_w2 E[phi^2 (z^4 - 6 z^2 + 3)]/(4 q^2); NaN with q_zero or
                                             q_diverges unless phi is scale-invariant (0) */
-    double manifold_curvature; /* limit of Poole's kappa, sqrt(3 chi_2/(chi_1 (chi_1 - 1))), chi_2 = sigma_w2
-                                  E[phi''^2]: the extrinsic curvature of a curve of inputs, per sqrt(N); inf where
-                                  chi_1 <= 1 (it grows without bound), 0 where phi'' = 0, NaN with
-                                  no_second_derivative, q_zero or q_diverges */
+    double manifold_curvature;           /* limit of Poole's kappa, sqrt(3 chi_2/(chi_1 (chi_1 - 1))), chi_2 = sigma_w2
+                                            E[phi''^2]: the extrinsic curvature of a curve of inputs, per sqrt(N); inf where
+                                            chi_1 <= 1 (it grows without bound), 0 where phi'' = 0, NaN with
+                                            no_second_derivative, q_zero or q_diverges */
 } eoc_mean_field;
 
 /**
@@ -150,10 +150,10 @@ typedef struct eoc_curves eoc_curves;
 /** Rows of one network; layer arrays are (num_layers), NaN above the depth; any pointer may be NULL. Logs are
  * natural. */
 typedef struct {
-    double *log_q;           /* log of the mean over inputs of q^l */
-    double *c, *one_minus_c; /* of inputs 0 and 1; NaN without pairs and where a signal is zero */
-    double *log_gradient_q;  /* log of the mean over inputs of E[(dE_a/dz^l)^2], E_a = v.h^L(x_a), v ~ N(0, I) */
-    double *gradient_c;      /* cosine of dE_0/dz^l and dE_1/dz^l */
+    double *log_q;                 /* log of the mean over inputs of q^l */
+    double *c, *one_minus_c;       /* of inputs 0 and 1; NaN without pairs and where a signal is zero */
+    double *log_gradient_q;        /* log of the mean over inputs of E[(dE_a/dz^l)^2], E_a = v.h^L(x_a), v ~ N(0, I) */
+    double *gradient_c;            /* cosine of dE_0/dz^l and dE_1/dz^l */
     double *log_weight_gradient_q; /* log of the mean square entry of d(sum_a E_a)/dW^l */
     double log_jacobian_m1;        /* at input 0: log prod sigma_w2 mu_1(q^l) */
     double log_jacobian_m2;        /* 2 log m1 + log(1 + sum_l (mu_2/mu_1^2 - 1 - s_1)) */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * The plan of a run: units into slices, slices to ranks. Pure: a function of the grid, of what is done and of the number of
- * ranks, so every rank works it out for itself, and it is tested without MPI. What a unit's numbers are never depends on it.
+ * The plan of a run: units into slices, slices to ranks. Pure: a function of the grid, of what is done and of the
+ * number of ranks, so every rank works it out for itself, and it is tested without MPI. What a unit's numbers are never
+ * depends on it.
  */
 #ifndef EOC_PLAN_H
 #define EOC_PLAN_H

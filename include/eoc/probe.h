@@ -3,7 +3,8 @@
  * The probe: draw one random network, push a few inputs through it and gradients back, and note the statistics of
  * design section "result file" per layer. Serial; knows nothing of ranks or files.
  *
- * Notation of Poole et al. 2016 and Schoenholz et al. 2017: q, c of the pre-activations z^l; gradients of E_a = v.h^L(x_a).
+ * Notation of Poole et al. 2016 and Schoenholz et al. 2017: q, c of the pre-activations z^l; gradients of E_a =
+ * v.h^L(x_a).
  */
 #ifndef EOC_PROBE_H
 #define EOC_PROBE_H
@@ -41,16 +42,17 @@ typedef struct {
     int (*num_inputs)(const eoc_inputs *inputs);
     /** x (num_inputs, width), drawn from the network's key; mean square `variance`. */
     void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);
-    /** The classes of ordered pairs x != y that theory needs: correlation and count; returns how many. First is (0, 1). */
+    /** The classes of ordered pairs x != y that theory needs: correlation and count; returns how many. First is (0, 1).
+     */
     int (*pairs)(const eoc_inputs *inputs, double *correlations, double *counts);
 } eoc_input_kind;
 
 struct eoc_inputs {
     const eoc_input_kind *kind;
-    double correlation;  /* cosine of the pair, in [-1, 1] */
-    double variance;     /* |x|^2/N; ignored with fixed_point */
-    bool fixed_point;    /* start at q^1 = q_star where the point has one above 0, else at variance 1 */
-    int points;          /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
+    double correlation; /* cosine of the pair, in [-1, 1] */
+    double variance;    /* |x|^2/N; ignored with fixed_point */
+    bool fixed_point;   /* start at q^1 = q_star where the point has one above 0, else at variance 1 */
+    int points;         /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
 };
 
 enum { EOC_MAX_POINTS = 4096 };
@@ -110,7 +112,8 @@ typedef struct {
 /** Memory for probing networks up to a depth and width; one a rank, reused from unit to unit. */
 typedef struct eoc_probe_workspace eoc_probe_workspace;
 
-eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width, eoc_probe_workspace **workspace);
+eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
+                                      eoc_probe_workspace **workspace);
 void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
 
 /** Bytes that eoc_probe_workspace_create takes. */
@@ -127,9 +130,11 @@ const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *
  * @param rows      overwritten
  * @return false when the host gave the unit up: rows and outcome then mean nothing
  *
- * A network that overflows is an outcome (`diverged`), with all the layers before. A dead one is `done`: log -inf, cosine NaN.
+ * A network that overflows is an outcome (`diverged`), with all the layers before. A dead one is `done`: log -inf,
+ * cosine NaN.
  */
-bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers, int num_layers,
-                   eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows, eoc_outcome *outcome);
+bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
+                   int num_layers, eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows,
+                   eoc_outcome *outcome);
 
 #endif

@@ -94,8 +94,7 @@ typedef struct {
 } eoc_quadrature_pair;
 
 /** Integrands at one u1 and n values of u2, all given with y: f (num_values, n), row-major. */
-typedef void (*eoc_quadrature_row)(double u1, const double *y, const double *u2, double *f, size_t n,
-                                   void *context);
+typedef void (*eoc_quadrature_row)(double u1, const double *y, const double *u2, double *f, size_t n, void *context);
 
 /**
  * E[f_k(u1, u2)], k < num_values, as an outer rule over z of inner expectations over y. The inner range is
@@ -105,7 +104,7 @@ typedef void (*eoc_quadrature_row)(double u1, const double *y, const double *u2,
  * Cost: outer times inner nodes, 5e3 to 1e5 evaluations.
  * Accuracy: 1e-11 of E|f| on the arc-cosine and arcsine kernels (tests/unit/test_quadrature.c).
  */
-void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature_pair *pair,
-                                eoc_quadrature_row row, void *context, int num_values, eoc_expectation *values);
+void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature_pair *pair, eoc_quadrature_row row,
+                                void *context, int num_values, eoc_expectation *values);
 
 #endif

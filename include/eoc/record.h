@@ -2,9 +2,9 @@
 /**
  * Records: what one unit and one point leave in the result file.
  *
- * A variable of the file is one row of the table in src/study/record.c: group, name, dimensions, type, units, long_name. The
- * store, the checksum and the tests walk the table; a record is one block of memory that holds a unit's (or a point's) row of
- * every variable, one after the other, with typed pointers into it.
+ * A variable of the file is one row of the table in src/study/record.c: group, name, dimensions, type, units,
+ * long_name. The store, the checksum and the tests walk the table; a record is one block of memory that holds a unit's
+ * (or a point's) row of every variable, one after the other, with typed pointers into it.
  */
 #ifndef EOC_RECORD_H
 #define EOC_RECORD_H
@@ -49,7 +49,8 @@ const eoc_variable *eoc_variable_row(int row);
 /** The row of "run/status" and the like; NULL when there is none. */
 const eoc_variable *eoc_variable_find(const char *group, const char *name);
 
-/** Every pointer leads to one row of its variable: (num_layers) values where per_layer, else one. NULL: not in the file. */
+/** Every pointer leads to one row of its variable: (num_layers) values where per_layer, else one. NULL: not in the
+ * file. */
 typedef struct {
     int8_t *status, *reason, *sampler;
     int32_t *last_layer, *rank, *attempts;
@@ -86,7 +87,8 @@ size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variab
 void eoc_layout_unit(const eoc_layout *layout, void *block, eoc_unit_record *record);
 void eoc_layout_point(const eoc_layout *layout, void *block, eoc_point_record *record);
 
-/** |x|^2/N of the inputs at a point: the probe's variance, or the one at which q^1 = q_star (variance 1 where there is none). */
+/** |x|^2/N of the inputs at a point: the probe's variance, or the one at which q^1 = q_star (variance 1 where there is
+ * none). */
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance);
 
 /**

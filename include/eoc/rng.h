@@ -2,18 +2,18 @@
 /**
  * Random numbers as a function: a key, a counter and nothing else.
  *
- * Philox4x32-10 (Salmon et al., SC 2011; Random123) under a 64-bit key that is a hash of the seed and of the point's own
- * parameters. The counter says layer, tensor, column or tile, and block, so any number can be drawn again, by any rank,
- * in any order. The mapping below is part of the meaning of a result file: whoever changes it raises physics_version.
+ * Philox4x32-10 (Salmon et al., SC 2011; Random123) under a 64-bit key that is a hash of the seed and of the point's
+ * own parameters. The counter says layer, tensor, column or tile, and block, so any number can be drawn again, by any
+ * rank, in any order. The mapping below is part of the meaning of a result file: whoever changes it raises
+ * physics_version.
  *
  * Streams. A stream is (key, layer, tensor, column); its blocks j = 0, 1, ... are Philox at the counter
  * (j, column, tensor, layer), four 32-bit words x0..x3 each. Sixteen blocks form a group:
- *   float  normals   64 a group: entry 64 g + 16 k + i is normal k = 0..3 of block 16 g + i; (x0, x1) give 0 and 1, (x2, x3)
- *                    give 2 and 3: sqrt(-2 log u) times cos and sin of pi t, u = (floor(x0/2) + 1/2)/2^31, t = x1/2^31 with
- *                    x1 read as a signed integer; |z| < 6.7
- *   double normals   32 a group: entry 32 g + 16 k + i is normal k = 0, 1 of block 16 g + i; u and t/2 are the 52 high bits
- *                    of (x0, x1) and (x2, x3) as numbers in (0, 1); |z| < 8.6
- *   float  uniforms  64 a group: entry 64 g + 16 k + i is (x_k + 1/2)/2^31, x_k read as a signed integer; in [-1, 1]
+ *   float  normals   64 a group: entry 64 g + 16 k + i is normal k = 0..3 of block 16 g + i; (x0, x1) give 0 and 1,
+ * (x2, x3) give 2 and 3: sqrt(-2 log u) times cos and sin of pi t, u = (floor(x0/2) + 1/2)/2^31, t = x1/2^31 with x1
+ * read as a signed integer; |z| < 6.7 double normals   32 a group: entry 32 g + 16 k + i is normal k = 0, 1 of block 16
+ * g + i; u and t/2 are the 52 high bits of (x0, x1) and (x2, x3) as numbers in (0, 1); |z| < 8.6 float  uniforms  64 a
+ * group: entry 64 g + 16 k + i is (x_k + 1/2)/2^31, x_k read as a signed integer; in [-1, 1]
  */
 #ifndef EOC_RNG_H
 #define EOC_RNG_H

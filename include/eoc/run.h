@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *output;        /* result file */
-    bool overwrite;            /* begin anew when the file is there */
-    bool quiet;                /* no plan and no progress, only warnings */
-    double max_file_bytes;     /* a larger file is refused */
-    uint64_t shuffle;          /* another order of hand-out, for tests; 0: by cost */
-    const char *command_line;  /* for provenance */
-    const char *program;       /* "eoc 0.1.0 (commit)" */
+    const char *output;       /* result file */
+    bool overwrite;           /* begin anew when the file is there */
+    bool quiet;               /* no plan and no progress, only warnings */
+    double max_file_bytes;    /* a larger file is refused */
+    uint64_t shuffle;         /* another order of hand-out, for tests; 0: by cost */
+    const char *command_line; /* for provenance */
+    const char *program;      /* "eoc 0.1.0 (commit)" */
 } eoc_run_options;
 
 typedef struct {
@@ -31,8 +31,8 @@ typedef struct {
 void eoc_run_catch_signals(void);
 
 /**
- * Collective over comm; the same verdict everywhere. EOC_ERR_USAGE when nothing could be begun (the file holds another sweep, is
- * too large); EOC_ERR_IO when the file failed. Units that diverge or fail are in the summary, not errors.
+ * Collective over comm; the same verdict everywhere. EOC_ERR_USAGE when nothing could be begun (the file holds another
+ * sweep, is too large); EOC_ERR_IO when the file failed. Units that diverge or fail are in the summary, not errors.
  */
 eoc_status eoc_run_all(MPI_Comm comm, const eoc_sweep *sweep, const eoc_run_options *options, eoc_run_summary *summary);
 

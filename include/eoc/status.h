@@ -9,12 +9,12 @@
 #ifndef EOC_STATUS_H
 #define EOC_STATUS_H
 
-#define EOC_STATUS_LIST(X)                        \
-    X(EOC_OK, "success")                          \
-    X(EOC_ERR_USAGE, "bad option or sweep file")  \
-    X(EOC_ERR_UNKNOWN, "no kind of that name")    \
-    X(EOC_ERR_NOMEM, "out of memory")             \
-    X(EOC_ERR_IO, "a file cannot be used")        \
+#define EOC_STATUS_LIST(X)                       \
+    X(EOC_OK, "success")                         \
+    X(EOC_ERR_USAGE, "bad option or sweep file") \
+    X(EOC_ERR_UNKNOWN, "no kind of that name")   \
+    X(EOC_ERR_NOMEM, "out of memory")            \
+    X(EOC_ERR_IO, "a file cannot be used")       \
     X(EOC_ERR_PEER, "another rank failed")
 
 #define EOC_STATUS_ENUM(code, text) code,

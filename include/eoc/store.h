@@ -2,10 +2,10 @@
 /**
  * The result file: one HDF5 file in two phases.
  *
- * Phase 1, one process, serial driver: every group, scale, variable, attribute and string is written, all space allocated and
- * filled, to a temporary name; the file is closed, synced and renamed. Phase 2, all ranks, MPI-IO driver: nothing but
- * independent raw writes into contiguous datasets that are there already, so a killed run leaves a file that opens.
- * The variables are the rows of record.h; the layout satisfies h5py, h5netcdf (xarray) and netCDF-4.
+ * Phase 1, one process, serial driver: every group, scale, variable, attribute and string is written, all space
+ * allocated and filled, to a temporary name; the file is closed, synced and renamed. Phase 2, all ranks, MPI-IO driver:
+ * nothing but independent raw writes into contiguous datasets that are there already, so a killed run leaves a file
+ * that opens. The variables are the rows of record.h; the layout satisfies h5py, h5netcdf (xarray) and netCDF-4.
  */
 #ifndef EOC_STORE_H
 #define EOC_STORE_H
@@ -45,9 +45,9 @@ typedef struct {
 } eoc_store_state;
 
 /**
- * Reads the state of an existing file, serial driver. EOC_ERR_IO when it cannot be read or is no result file; EOC_ERR_USAGE when
- * it holds another sweep, schema or physics version: the sentence names the first key that differs, with both values.
- * Not collective.
+ * Reads the state of an existing file, serial driver. EOC_ERR_IO when it cannot be read or is no result file;
+ * EOC_ERR_USAGE when it holds another sweep, schema or physics version: the sentence names the first key that differs,
+ * with both values. Not collective.
  */
 eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eoc_store_state *state);
 void eoc_store_state_clear(eoc_store_state *state);
@@ -74,7 +74,8 @@ eoc_status eoc_store_write_point(eoc_store *store, int64_t point, const void *bl
 
 enum { EOC_PROVENANCE_ROWS = 256, EOC_PROVENANCE_TEXT = 4096 };
 
-/** Writes row `row` of provenance: times in seconds since 1970, `info` JSON text, cut to EOC_PROVENANCE_TEXT - 1 bytes. */
+/** Writes row `row` of provenance: times in seconds since 1970, `info` JSON text, cut to EOC_PROVENANCE_TEXT - 1 bytes.
+ */
 eoc_status eoc_store_write_run(eoc_store *store, int row, double start, double end, int ranks, const char *info);
 
 #endif

@@ -2,10 +2,11 @@
 /**
  * Samplers: how a weight matrix W acts on a batch without being stored.
  *
- * A sampler is a row of the table in src/model/weights.c. `explicit` draws W tile by tile from the counter-based generator,
- * multiplies and forgets; the transposed product draws the same tiles again. An orthogonal W is the Q of the Householder QR
- * of a Gaussian matrix, its columns' signs set so that Q is Haar, drawn one reflection at a time (Stewart 1980): the
- * reflections of that QR are those of independent Gaussian vectors of length n, n-1, ..., 1, so no matrix is needed.
+ * A sampler is a row of the table in src/model/weights.c. `explicit` draws W tile by tile from the counter-based
+ * generator, multiplies and forgets; the transposed product draws the same tiles again. An orthogonal W is the Q of the
+ * Householder QR of a Gaussian matrix, its columns' signs set so that Q is Haar, drawn one reflection at a time
+ * (Stewart 1980): the reflections of that QR are those of independent Gaussian vectors of length n, n-1, ..., 1, so no
+ * matrix is needed.
  */
 #ifndef EOC_WEIGHTS_H
 #define EOC_WEIGHTS_H

@@ -58,7 +58,8 @@ static const struct {
     entry (*get)(int row);
 } lists[] = {
     {"activations", "Activations: grid.activation, phi(z)", eoc_activation_count, activation_entry},
-    {"initializers", "Initializers: grid.initializer, entries at weight_variance 1", eoc_initializer_count, initializer_entry},
+    {"initializers", "Initializers: grid.initializer, entries at weight_variance 1", eoc_initializer_count,
+     initializer_entry},
     {"architectures", "Architectures: grid.architecture", eoc_architecture_count, architecture_entry},
     {"statistics", "Statistics: probe.statistics", eoc_statistic_count, statistic_entry},
     {"inputs", "Inputs: probe.inputs.kind", eoc_input_kind_count, input_entry},
@@ -102,7 +103,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         }
     }
     const char *nearest = eoc_text_nearest(value, names, NUM_LISTS);
-    argp_error(state, "no list '%s'%s%s%s; there are activations, initializers, architectures, statistics, inputs, samplers",
+    argp_error(state,
+               "no list '%s'%s%s%s; there are activations, initializers, architectures, statistics, inputs, samplers",
                value, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     return 0;
 }

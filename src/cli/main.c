@@ -29,7 +29,8 @@ const char *eoc_cli_program(void)
 
 static void help(FILE *out)
 {
-    fputs("eoc sweeps grids of deep random networks and writes their mean-field and gradient statistics to one HDF5 file.\n\n"
+    fputs("eoc sweeps grids of deep random networks and writes their mean-field and gradient statistics to one HDF5 "
+          "file.\n\n"
           "  mpirun eoc run jobs/tanh-phase-diagram.yaml      the order-chaos transition of tanh networks\n"
           "  eoc-plot phase tanh-phase-diagram.h5             its picture\n\n"
           "Commands (eoc COMMAND --help tells more):\n",

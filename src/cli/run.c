@@ -24,10 +24,13 @@ typedef struct {
 } arguments;
 
 static const struct argp_option options[] = {
-    {"set", KEY_SET, "KEY=VALUE", 0, "lay a value over the sweep file's, such as grid.width=500,1000; may be repeated", 0},
-    {"output", KEY_OUTPUT, "FILE", 0, "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0, "lay a value over the sweep file's, such as grid.width=500,1000; may be repeated",
+     0},
+    {"output", KEY_OUTPUT, "FILE", 0,
+     "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "begin anew when the result file is there, instead of going on", 0},
-    {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, "refuse a larger result file: bytes, or with k, M, G, T (default 20G)", 0},
+    {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0,
+     "refuse a larger result file: bytes, or with k, M, G, T (default 20G)", 0},
     {"quiet", KEY_QUIET, NULL, 0, "show neither plan nor progress", 0},
     {"shuffle", KEY_SHUFFLE, "SEED", OPTION_HIDDEN, "hand the work out in another order; results are the same", 0},
     {0}};
@@ -106,7 +109,8 @@ static const struct argp argp = {
            "  eoc run jobs/tanh-phase-diagram.yaml\n"
            "  mpirun -n 4 eoc run jobs/tanh-phase-diagram.yaml --set grid.width=500,1000 -o wide.h5\n"
            "  srun --mpi=pmix eoc run sweep.yaml\n\n"
-           "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1 ends a run after the units in "
+           "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1 ends a run after the "
+           "units in "
            "hand (exit code 75); the same command goes on."};
 
 /* The sweep file's name with .h5 for its extension, in the current directory. */
@@ -133,8 +137,8 @@ static int report(eoc_status status, const eoc_run_summary *s, const char *outpu
     }
     if (told) {
         fprintf(stderr, "eoc: %lld units: %lld done, %lld diverged, %lld failed, %lld left; %lld computed in %.1f s\n",
-                (long long)s->units, (long long)s->done, (long long)s->diverged, (long long)s->failed, (long long)s->pending,
-                (long long)s->computed, s->seconds);
+                (long long)s->units, (long long)s->done, (long long)s->diverged, (long long)s->failed,
+                (long long)s->pending, (long long)s->computed, s->seconds);
         if (s->pending > 0) {
             fprintf(stderr, "eoc: stopped in good order; run the same command to do the %lld units left in %s\n",
                     (long long)s->pending, output);
@@ -191,7 +195,7 @@ int eoc_cli_run(int argc, char **argv)
     MPI_Bcast(&root_bad, 1, MPI_INT, 0, MPI_COMM_WORLD);
     if (bad) {
         if (mine && (rank == 0 || !root_bad)) {
-            fputs(errors.data, stderr);
+            fprintf(stderr, "%s\n", errors.data);
         }
     } else {
         if (a.output || sweep.output) {

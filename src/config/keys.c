@@ -313,7 +313,7 @@ static bool same_section(const char *a, const char *b)
  */
 static const char *nearest_path(char paths[MAX_PATHS][MAX_PATH], int count, const char *path, bool in_section)
 {
-    const char *words[MAX_PATHS];
+    const char *words[MAX_PATHS] = {NULL};
     int origin[MAX_PATHS], num_words = 0;
     for (int i = 0; i < count; i++) {
         if (!in_section || same_section(paths[i], path)) {

@@ -69,8 +69,8 @@ static eoc_status parameter_value(const char *kind, const eoc_parameter *paramet
             }
             eoc_text_append(&all, "%s%s", i ? ", " : "", parameter->words[i]);
         }
-        const eoc_status status = EOC_FAIL(EOC_ERR_USAGE, "%s(%s=%s): '%s' is none of %s", kind, parameter->name, text,
-                                           text, all.data);
+        const eoc_status status =
+            EOC_FAIL(EOC_ERR_USAGE, "%s(%s=%s): '%s' is none of %s", kind, parameter->name, text, text, all.data);
         eoc_text_clear(&all);
         return status;
     }

@@ -11,8 +11,8 @@ extern int openblas_get_num_threads(void) __attribute__((weak));
 extern char *openblas_get_config(void) __attribute__((weak));
 extern char *openblas_get_corename(void) __attribute__((weak));
 
-void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y, int y_stride,
-                           int columns)
+void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y,
+                           int y_stride, int columns)
 {
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, columns, rows, cols, 1.0, x, x_stride, tile, cols, 1.0, y,
                 y_stride);

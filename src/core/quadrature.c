@@ -7,11 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-    POINTS = EOC_QUADRATURE_POINTS,
-    MAX_NODES = EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS,
-    MAX_LEVEL = 6
-};
+enum { POINTS = EOC_QUADRATURE_POINTS, MAX_NODES = EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS, MAX_LEVEL = 6 };
 
 static const double INV_SQRT_2PI = 0.39894228040143267794;
 
@@ -329,8 +325,8 @@ static void pair_pass(eoc_quadrature *q, const eoc_quadrature_pair *pair, eoc_qu
     }
 }
 
-void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature_pair *pair,
-                                eoc_quadrature_row row, void *context, int num_values, eoc_expectation *values)
+void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature_pair *pair, eoc_quadrature_row row,
+                                void *context, int num_values, eoc_expectation *values)
 {
     assert(num_values <= EOC_QUADRATURE_MAX_VALUES && pair->num_kinks <= 2);
     assert(pair->scale > 0.0 && pair->spread > 0.0 && pair->feature > 0.0);

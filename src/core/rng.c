@@ -45,15 +45,15 @@ void eoc_rng_block(eoc_key key, const uint32_t counter[4], uint32_t out[4])
 }
 
 /* Whole groups straight into `out`, the last part of a group by way of a buffer. */
-#define DRAW(kernel, type, group_size)                                        \
-    do {                                                                      \
-        const size_t whole = n / (group_size), rest = n % (group_size);       \
-        kernel(stream, 0, out, whole);                                        \
-        if (rest) {                                                           \
-            type buffer[group_size];                                          \
-            kernel(stream, (uint32_t)whole, buffer, 1);                       \
+#define DRAW(kernel, type, group_size)                                       \
+    do {                                                                     \
+        const size_t whole = n / (group_size), rest = n % (group_size);      \
+        kernel(stream, 0, out, whole);                                       \
+        if (rest) {                                                          \
+            type buffer[group_size];                                         \
+            kernel(stream, (uint32_t)whole, buffer, 1);                      \
             memcpy(out + whole * (group_size), buffer, rest * sizeof(type)); \
-        }                                                                     \
+        }                                                                    \
     } while (0)
 
 void eoc_rng_normals(const eoc_stream *stream, double *out, size_t n)

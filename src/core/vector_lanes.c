@@ -55,25 +55,26 @@ typedef Sleef___m128_2 vfloat_2;
 
 enum { DOUBLES = sizeof(vdouble) / sizeof(double), FLOATS = sizeof(vfloat) / sizeof(float) };
 
-/* -- maps: y = f(x); the rest of an array goes through the same vectors, so an entry's bits do not depend on its place -- */
+/* -- maps: y = f(x); the rest of an array goes through the same vectors, so an entry's bits do not depend on its place
+ * -- */
 
-#define DEFINE_MAP(name, accuracy)                                     \
-    static void map_##name(const double *x, double *y, size_t n)       \
-    {                                                                  \
-        size_t i = 0;                                                  \
-        vdouble v;                                                     \
-        for (; i + DOUBLES <= n; i += DOUBLES) {                       \
-            memcpy(&v, x + i, sizeof v);                               \
-            v = SLEEF_D(name, accuracy)(v);                            \
-            memcpy(y + i, &v, sizeof v);                               \
-        }                                                              \
-        if (i < n) {                                                   \
-            double rest[DOUBLES] = {0.0};                              \
-            memcpy(rest, x + i, (n - i) * sizeof(double));             \
-            memcpy(&v, rest, sizeof v);                                \
-            v = SLEEF_D(name, accuracy)(v);                            \
-            memcpy(y + i, &v, (n - i) * sizeof(double));               \
-        }                                                              \
+#define DEFINE_MAP(name, accuracy)                               \
+    static void map_##name(const double *x, double *y, size_t n) \
+    {                                                            \
+        size_t i = 0;                                            \
+        vdouble v;                                               \
+        for (; i + DOUBLES <= n; i += DOUBLES) {                 \
+            memcpy(&v, x + i, sizeof v);                         \
+            v = SLEEF_D(name, accuracy)(v);                      \
+            memcpy(y + i, &v, sizeof v);                         \
+        }                                                        \
+        if (i < n) {                                             \
+            double rest[DOUBLES] = {0.0};                        \
+            memcpy(rest, x + i, (n - i) * sizeof(double));       \
+            memcpy(&v, rest, sizeof v);                          \
+            v = SLEEF_D(name, accuracy)(v);                      \
+            memcpy(y + i, &v, (n - i) * sizeof(double));         \
+        }                                                        \
     }
 
 DEFINE_MAP(exp, u10)
@@ -108,8 +109,8 @@ typedef __m256i vword;
 #else
 typedef __m128i vword;
 #define VW(op) _mm_##op
-#define VW_ODD(even, odd)                                               \
-    _mm_or_si128(_mm_and_si128(_mm_set1_epi64x(0xFFFFFFFFLL), even),    \
+#define VW_ODD(even, odd)                                            \
+    _mm_or_si128(_mm_and_si128(_mm_set1_epi64x(0xFFFFFFFFLL), even), \
                  _mm_andnot_si128(_mm_set1_epi64x(0xFFFFFFFFLL), odd))
 #define VW_XOR(a, b) _mm_xor_si128(a, b)
 #endif
@@ -204,7 +205,8 @@ static void normals(const eoc_stream *stream, uint32_t first, double *out, size_
     }
 }
 
-/* Sixteen pairs of words to twice sixteen normals. The radius uses 31 bits and the angle 32, both converted as signed. */
+/* Sixteen pairs of words to twice sixteen normals. The radius uses 31 bits and the angle 32, both converted as signed.
+ */
 static inline void box_muller_float(const uint32_t *a, const uint32_t *b, float *out)
 {
     float u[EOC_GROUP_BLOCKS], t[EOC_GROUP_BLOCKS];

@@ -75,7 +75,8 @@ hid_t eoc_h5_memory_type(eoc_type type)
     return -1;
 }
 
-int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_RANK])
+int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable,
+                 hsize_t shape[EOC_MAX_RANK])
 {
     const int num_axes = variable->scope == EOC_PER_UNIT ? EOC_NUM_AXES : EOC_AXIS_REPLICA;
     int rank = 0;

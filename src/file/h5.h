@@ -20,6 +20,7 @@ hid_t eoc_h5_file_type(eoc_type type);
 hid_t eoc_h5_memory_type(eoc_type type);
 
 /** Dimensions of a variable in the file; returns how many. */
-int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_RANK]);
+int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable,
+                 hsize_t shape[EOC_MAX_RANK]);
 
 #endif

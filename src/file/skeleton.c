@@ -169,7 +169,8 @@ static void axis_scales(skeleton *s)
     }
 }
 
-static void counted_scale(skeleton *s, hid_t parent, int id, const char *name, const char *long_name, const int *values, int count)
+static void counted_scale(skeleton *s, hid_t parent, int id, const char *name, const char *long_name, const int *values,
+                          int count)
 {
     double *numbers = malloc(sizeof(double) * (size_t)count);
     if (!numbers) {
@@ -264,7 +265,7 @@ static hid_t open_group(skeleton *s, const char *name)
     }
     hid_t list = tracked(H5P_GROUP_CREATE);
     hid_t group = H5Lexists(s->file, name, H5P_DEFAULT) > 0 ? H5Gopen2(s->file, name, H5P_DEFAULT)
-                                                             : H5Gcreate2(s->file, name, H5P_DEFAULT, list, H5P_DEFAULT);
+                                                            : H5Gcreate2(s->file, name, H5P_DEFAULT, list, H5P_DEFAULT);
     good(s, group, "creating a group");
     H5Pclose(list);
     return group;
@@ -309,8 +310,8 @@ static void integer_dataset(skeleton *s, hid_t group, const char *name, int64_t 
     H5Dclose(dataset);
 }
 
-static void run_variable(skeleton *s, hid_t group, const char *name, hid_t file_type, hid_t memory_type, const void *fill,
-                         const char *units, const char *long_name)
+static void run_variable(skeleton *s, hid_t group, const char *name, hid_t file_type, hid_t memory_type,
+                         const void *fill, const char *units, const char *long_name)
 {
     const hsize_t rows = EOC_PROVENANCE_ROWS;
     hid_t dataset = filled_dataset(s, group, name, file_type, memory_type, 1, &rows, fill);
@@ -349,7 +350,8 @@ static void provenance(skeleton *s)
     text_dataset(s, group, "identity", s->plan->identity_text, "the keys that results depend on");
     text_dataset(s, group, "schema_version", EOC_SCHEMA_VERSION, "version of the file's layout");
     integer_dataset(s, group, "seed", (int64_t)s->plan->seed, "seed of every random number");
-    integer_dataset(s, group, "physics_version", EOC_PHYSICS_VERSION, "raised whenever the same sweep gives other bits");
+    integer_dataset(s, group, "physics_version", EOC_PHYSICS_VERSION,
+                    "raised whenever the same sweep gives other bits");
     H5Gclose(group);
 }
 
@@ -359,7 +361,8 @@ static void root_attributes(skeleton *s)
     text_attribute(s, s->file, "title", s->plan->title);
     text_attribute(s, s->file, "source", s->plan->program);
     text_attribute(s, s->file, "schema_version", EOC_SCHEMA_VERSION);
-    text_attribute(s, s->file, "references", "Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232");
+    text_attribute(s, s->file, "references",
+                   "Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232");
 }
 
 static void fill_file(skeleton *s)

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A scalar variable-length string dataset or attribute; NULL when it is not there or not a string. Free with H5free_memory. */
+/* A scalar variable-length string dataset or attribute; NULL when it is not there or not a string. Free with
+ * H5free_memory. */
 static char *read_text(hid_t object, bool is_attribute)
 {
     char *text = NULL;
@@ -82,8 +83,8 @@ static eoc_status read_variable(const char *path, hid_t file, const eoc_store_pl
     hsize_t wanted[EOC_MAX_RANK], found[H5S_MAX_RANK];
     const int rank = eoc_h5_shape(plan->grid, plan->layout, v, wanted);
     hid_t dataset = open_dataset(file, group, name);
-    EOC_REQUIRE(dataset >= 0, EOC_ERR_IO, "%s: the variable %s/%s is missing: the file is damaged or not eoc's", path, group,
-                name);
+    EOC_REQUIRE(dataset >= 0, EOC_ERR_IO, "%s: the variable %s/%s is missing: the file is damaged or not eoc's", path,
+                group, name);
     hid_t space = H5Dget_space(dataset);
     bool right = H5Sget_simple_extent_ndims(space) == rank;
     size_t count = 1;
@@ -96,7 +97,8 @@ static eoc_status read_variable(const char *path, hid_t file, const eoc_store_pl
     }
     H5Sclose(space);
     *values = right ? malloc(count * eoc_type_bytes(v->type)) : NULL;
-    const bool read = *values && H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
+    const bool read =
+        *values && H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
     H5Dclose(dataset);
     EOC_REQUIRE(right, EOC_ERR_IO, "%s: %s/%s has another shape than the sweep's grid", path, group, name);
     EOC_REQUIRE(read, EOC_ERR_IO, "%s: %s/%s cannot be read: the file is damaged", path, group, name);
@@ -138,8 +140,8 @@ static eoc_status check_versions(const char *path, hid_t file)
     if (!source || !schema || strncmp(source, "eoc ", 4) != 0) {
         status = EOC_FAIL(EOC_ERR_IO, "%s is an HDF5 file, but not a result file of eoc; name another with -o", path);
     } else if (atoi(schema) != atoi(EOC_SCHEMA_VERSION)) {
-        status = EOC_FAIL(EOC_ERR_USAGE, "%s has schema version %s, this program writes %s; name another file with -o", path,
-                          schema, EOC_SCHEMA_VERSION);
+        status = EOC_FAIL(EOC_ERR_USAGE, "%s has schema version %s, this program writes %s; name another file with -o",
+                          path, schema, EOC_SCHEMA_VERSION);
     }
     H5free_memory(source);
     H5free_memory(schema);
@@ -154,10 +156,11 @@ static eoc_status check_physics(const char *path, hid_t file)
         H5Dread(dataset, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &version);
         H5Dclose(dataset);
     }
-    EOC_REQUIRE(version == EOC_PHYSICS_VERSION, EOC_ERR_USAGE,
-                "%s was computed with physics version %d, this program has %d, whose numbers differ; name another file with "
-                "-o, or give --overwrite to begin anew",
-                path, version, EOC_PHYSICS_VERSION);
+    EOC_REQUIRE(
+        version == EOC_PHYSICS_VERSION, EOC_ERR_USAGE,
+        "%s was computed with physics version %d, this program has %d, whose numbers differ; name another file with "
+        "-o, or give --overwrite to begin anew",
+        path, version, EOC_PHYSICS_VERSION);
     return EOC_OK;
 }
 
@@ -215,8 +218,9 @@ eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eo
     *state = (eoc_store_state){0};
     EOC_REQUIRE(access(path, R_OK | W_OK) == 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    EOC_REQUIRE(file >= 0, EOC_ERR_IO,
-                "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to begin anew", path);
+    EOC_REQUIRE(
+        file >= 0, EOC_ERR_IO,
+        "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to begin anew", path);
     const eoc_status status = read_all(path, file, plan, state);
     H5Fclose(file);
     if (status != EOC_OK) {

@@ -17,7 +17,7 @@ struct eoc_store {
     hid_t file;
     hid_t *datasets; /* (eoc_variable_count), -1 where not in the file */
     hid_t start, end, ranks, info;
-    int sync_fd; /* this process's own descriptor: HDF5 offers no sync that one rank may call alone */
+    int sync_fd;           /* this process's own descriptor: HDF5 offers no sync that one rank may call alone */
     unsigned char *gather; /* rows of one variable of a batch, one after the other */
     size_t gather_bytes;
 };
@@ -147,10 +147,11 @@ eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store)
 /* -- raw writes -- */
 
 /*
- * The greatest block of the grid that begins at `first` and lies within `count` units: some axes fixed, part of one, all of
- * those after it. Returns its number of units; start and extent on `num_axes` axes.
+ * The greatest block of the grid that begins at `first` and lies within `count` units: some axes fixed, part of one,
+ * all of those after it. Returns its number of units; start and extent on `num_axes` axes.
  */
-static int64_t leading_block(const eoc_grid *grid, int num_axes, int64_t first, int64_t count, hsize_t *start, hsize_t *extent)
+static int64_t leading_block(const eoc_grid *grid, int num_axes, int64_t first, int64_t count, hsize_t *start,
+                             hsize_t *extent)
 {
     int64_t trailing = 1, rest = first;
     int64_t block = 1;

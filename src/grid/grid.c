@@ -46,8 +46,7 @@ const char *eoc_grid_unit_text(const eoc_grid *grid, uint64_t seed, int64_t unit
     for (int id = 0; id < EOC_NUM_AXES; id++) {
         const eoc_axis *axis = &grid->axes[id];
         char number[EOC_NUMBER_BYTES];
-        const char *value =
-            axis->names ? axis->names[indices[id]] : eoc_text_number(axis->values[indices[id]], number);
+        const char *value = axis->names ? axis->names[indices[id]] : eoc_text_number(axis->values[indices[id]], number);
         length += (size_t)snprintf(out + length, EOC_UNIT_TEXT_BYTES - length, " %s=%s",
                                    eoc_axis_row_of((eoc_axis_id)id)->name, value);
         assert(length < EOC_UNIT_TEXT_BYTES);
@@ -61,8 +60,8 @@ eoc_unit eoc_grid_get(const eoc_grid *grid, uint64_t seed, int64_t unit)
     eoc_grid_indices(grid, unit, u.indices);
     const eoc_axis *axes = grid->axes;
     eoc_network *n = &u.network;
-    eoc_status status = eoc_architecture_find(axes[EOC_AXIS_ARCHITECTURE].names[u.indices[EOC_AXIS_ARCHITECTURE]],
-                                              &n->architecture);
+    eoc_status status =
+        eoc_architecture_find(axes[EOC_AXIS_ARCHITECTURE].names[u.indices[EOC_AXIS_ARCHITECTURE]], &n->architecture);
     assert(status == EOC_OK);
     status = eoc_activation_find(axes[EOC_AXIS_ACTIVATION].names[u.indices[EOC_AXIS_ACTIVATION]], &n->activation);
     assert(status == EOC_OK);

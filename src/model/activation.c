@@ -6,8 +6,8 @@
 #include <assert.h>
 #include <math.h>
 
-static const double SQRT_HALF = 0.70710678118654752440;     /* 1/sqrt(2) */
-static const double INV_SQRT_2PI = 0.39894228040143267794;  /* 1/sqrt(2 pi) */
+static const double SQRT_HALF = 0.70710678118654752440;       /* 1/sqrt(2) */
+static const double INV_SQRT_2PI = 0.39894228040143267794;    /* 1/sqrt(2 pi) */
 static const double TWO_INV_SQRT_PI = 1.12837916709551257390; /* 2/sqrt(pi) */
 
 /* The self-normalising constants, Klambauer et al. 2017, eq. 14, at the digits of their appendix. */
@@ -17,8 +17,7 @@ static const double SELU_ALPHA = 1.6732632423543772848170429916717;
 /* Vector forms work on blocks that stay in the first-level cache, so that h may be z. */
 enum { BLOCK = 256 };
 
-#define FOR_BLOCKS(i, m, n) \
-    for (size_t i = 0, m = 0; m = ((n) - i < BLOCK ? (n) - i : BLOCK), i < (n); i += m)
+#define FOR_BLOCKS(i, m, n) for (size_t i = 0, m = 0; m = ((n)-i < BLOCK ? (n)-i : BLOCK), i < (n); i += m)
 
 /* -- linear -- */
 
@@ -490,16 +489,8 @@ static const eoc_activation_kind activations[] = {
      .kinks = {-1.0, 1.0},
      .odd = true,
      .zero_at_zero = true},
-    {.name = "erf",
-     .formula = "erf(z)",
-     .source = "Williams 1998",
-     FUNCTIONS(erf),
-     .odd = true,
-     .zero_at_zero = true},
-    {.name = "sigmoid",
-     .formula = "1/(1 + exp(-z))",
-     .source = "Glorot & Bengio 2010",
-     FUNCTIONS(sigmoid)},
+    {.name = "erf", .formula = "erf(z)", .source = "Williams 1998", FUNCTIONS(erf), .odd = true, .zero_at_zero = true},
+    {.name = "sigmoid", .formula = "1/(1 + exp(-z))", .source = "Glorot & Bengio 2010", FUNCTIONS(sigmoid)},
     {.name = "elu",
      .formula = "z for z > 0, alpha (exp(z) - 1) otherwise",
      .source = "Clevert, Unterthiner & Hochreiter 2016",

@@ -63,9 +63,9 @@ void eoc_batch_normalize(eoc_batch *batch)
 }
 
 /*
- * The power of two by which z's values are multiplied before phi sees them; what is left of the exponent passes through phi
- * as a factor. Scale-invariant phi: all of it passes. phi(0) = 0 and a signal so small that phi is linear: phi is evaluated
- * at the greatest size at which it still is. Otherwise phi sees the true values.
+ * The power of two by which z's values are multiplied before phi sees them; what is left of the exponent passes through
+ * phi as a factor. Scale-invariant phi: all of it passes. phi(0) = 0 and a signal so small that phi is linear: phi is
+ * evaluated at the greatest size at which it still is. Otherwise phi sees the true values.
  */
 static int64_t shift_into_phi(const eoc_activation *activation, const eoc_batch *z)
 {
@@ -166,7 +166,8 @@ static void fully_connected_forward(const eoc_network *network, const eoc_layer_
     apply_phi(&network->activation, &layer->z, h);
 }
 
-static void fully_connected_backward_activation(const eoc_network *network, int l, const eoc_layer *layer, eoc_batch *dh)
+static void fully_connected_backward_activation(const eoc_network *network, int l, const eoc_layer *layer,
+                                                eoc_batch *dh)
 {
     (void)l;
     apply_dphi(&network->activation, &layer->z, dh);
@@ -182,8 +183,8 @@ static void fully_connected_backward_weights(const eoc_network *network, const e
 }
 
 /* dE/dW = sum_a dz_a h_a^t, whose mean square entry is sum_ab (dz_a.dz_b)(h_a.h_b)/(fan_out fan_in). */
-static double fully_connected_log_weight_gradient_q(const eoc_network *network, const eoc_layer *layer, const eoc_batch *dz,
-                                                    double *gram)
+static double fully_connected_log_weight_gradient_q(const eoc_network *network, const eoc_layer *layer,
+                                                    const eoc_batch *dz, double *gram)
 {
     (void)network;
     eoc_linalg_gram(dz->values, dz->columns, dz->width, gram);

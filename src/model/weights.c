@@ -13,9 +13,9 @@ enum { TILE = 128 };
 
 struct eoc_weights {
     int max_fan;
-    float *drawn;      /* (TILE * TILE): a tile as drawn; also one reflection's vector, (max_fan) */
-    double *tile;      /* (TILE, TILE); also (max_fan) */
-    double *padded;    /* one vector of a rectangular orthogonal product, (max_fan) */
+    float *drawn;   /* (TILE * TILE): a tile as drawn; also one reflection's vector, (max_fan) */
+    double *tile;   /* (TILE, TILE); also (max_fan) */
+    double *padded; /* one vector of a rectangular orthogonal product, (max_fan) */
 };
 
 /* -- explicit, independent entries -- */
@@ -73,8 +73,8 @@ static void entries_apply_transposed(eoc_weights *w, const eoc_matrix *m, const 
 /* -- explicit, Haar -- */
 
 /*
- * Reflection k of the QR of an n x n Gaussian matrix: with g ~ N(0, I) of length n - k, v = g + sign(g_0)|g| e_0 maps g to
- * -sign(g_0)|g| e_0. Returns the sign that makes the diagonal of R positive, -sign(g_0), by which column k of Q is
+ * Reflection k of the QR of an n x n Gaussian matrix: with g ~ N(0, I) of length n - k, v = g + sign(g_0)|g| e_0 maps g
+ * to -sign(g_0)|g| e_0. Returns the sign that makes the diagonal of R positive, -sign(g_0), by which column k of Q is
  * multiplied; *beta = 2/|v|^2. v lies in w->tile.
  */
 static double draw_reflection(eoc_weights *w, const eoc_matrix *m, int n, int k, double *beta)
@@ -127,7 +127,8 @@ static void haar_apply_square_transposed(eoc_weights *w, const eoc_matrix *m, in
 
 typedef void haar_square(eoc_weights *w, const eoc_matrix *m, int n, double *x, int stride, int columns);
 
-/* The corner (out, in) of a Haar matrix of the longer side, scaled to entry variance `variance` (its own is 1/longer). */
+/* The corner (out, in) of a Haar matrix of the longer side, scaled to entry variance `variance` (its own is 1/longer).
+ */
 static void haar_corner(eoc_weights *w, const eoc_matrix *m, haar_square *product, const double *in, int num_in,
                         double *out, int num_out, int columns)
 {

@@ -119,7 +119,8 @@ static eoc_status deal(eoc_plan *plan, int num_ranks)
     return EOC_OK;
 }
 
-static eoc_status build(const eoc_grid *grid, const eoc_probe *probe, const int8_t *status, int num_ranks, eoc_plan *plan)
+static eoc_status build(const eoc_grid *grid, const eoc_probe *probe, const int8_t *status, int num_ranks,
+                        eoc_plan *plan)
 {
     const int64_t cell = units_per_cell(grid);
     for (int64_t first = 0; first < plan->num_units; first += cell) {

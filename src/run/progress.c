@@ -54,9 +54,9 @@ static void show(eoc_progress *p, double now)
     if (share > 0.0) {
         clock_text(elapsed * (1.0 - share) / share, left);
     }
-    int length = snprintf(line, sizeof line, "eoc: %lld of %lld units, %.0f %%, %.3g units/s, %s left",
-                          (long long)finished, (long long)p->num_pending, 100.0 * share,
-                          elapsed > 0.0 ? (double)finished / elapsed : 0.0, left);
+    int length =
+        snprintf(line, sizeof line, "eoc: %lld of %lld units, %.0f %%, %.3g units/s, %s left", (long long)finished,
+                 (long long)p->num_pending, 100.0 * share, elapsed > 0.0 ? (double)finished / elapsed : 0.0, left);
     if (all.diverged + all.failed > 0) {
         length += snprintf(line + length, sizeof line - (size_t)length, ", %lld diverged, %lld failed",
                            (long long)all.diverged, (long long)all.failed);

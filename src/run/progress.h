@@ -21,8 +21,8 @@ typedef struct {
     int64_t num_pending;
     double seconds; /* predicted, of all */
     eoc_tally mine;
-    eoc_tally *others;      /* (num_ranks) on rank 0 */
-    eoc_tally sent;         /* in flight */
+    eoc_tally *others; /* (num_ranks) on rank 0 */
+    eoc_tally sent;    /* in flight */
     MPI_Request request;
     int line_length; /* of the terminal line as it stands */
 } eoc_progress;

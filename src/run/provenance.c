@@ -53,7 +53,8 @@ static int distinct_all(MPI_Comm comm, const char *mine, eoc_text *list)
 
 static void slurm_facts(eoc_text *json)
 {
-    static const char *const names[] = {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST"};
+    static const char *const names[] = {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT",
+                                        "SLURM_JOB_NODELIST"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (getenv(names[i])) {
             json_text(json, names[i], getenv(names[i]));
@@ -71,7 +72,8 @@ void eoc_provenance_gather_all(MPI_Comm comm, const eoc_run_options *options, eo
     distinct_all(comm, host, &hosts);
     if (distinct_all(comm, kernels, &blas) > 1) {
         fprintf(stderr,
-                "eoc: warning: ranks run on different processor kernels (%s): results agree to rounding, not to the bit, with "
+                "eoc: warning: ranks run on different processor kernels (%s): results agree to rounding, not to the "
+                "bit, with "
                 "those of another hand-out\n",
                 blas.data);
     }

@@ -6,7 +6,8 @@
 #include "eoc/run.h"
 #include "eoc/text.h"
 
-/** Collective over comm: the hosts and BLAS kernels of all ranks, on rank 0 with the rest. Warns where BLAS kernels differ. */
+/** Collective over comm: the hosts and BLAS kernels of all ranks, on rank 0 with the rest. Warns where BLAS kernels
+ * differ. */
 void eoc_provenance_gather_all(MPI_Comm comm, const eoc_run_options *options, eoc_text *facts);
 
 /** The JSON object: the gathered facts and why the run ended. */

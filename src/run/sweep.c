@@ -129,10 +129,11 @@ static eoc_status check_size(const run *r)
     char size[32], limit[32];
     bytes_text(bytes, size);
     bytes_text(r->options->max_file_bytes, limit);
-    EOC_REQUIRE(bytes <= r->options->max_file_bytes && units < 9e15, EOC_ERR_USAGE,
-                "the result file would hold %.6g units and take %s, more than --max-file-size %s: fewer values on the axes, or "
-                "'probe.layers: log 30' instead of every layer, make it smaller",
-                units, size, limit);
+    EOC_REQUIRE(
+        bytes <= r->options->max_file_bytes && units < 9e15, EOC_ERR_USAGE,
+        "the result file would hold %.6g units and take %s, more than --max-file-size %s: fewer values on the axes, or "
+        "'probe.layers: log 30' instead of every layer, make it smaller",
+        units, size, limit);
     return EOC_OK;
 }
 
@@ -151,7 +152,8 @@ static eoc_status read_or_create(run *r)
 /* Every rank needs the state to work out the plan; a new file is all pending. */
 static eoc_status share_state_all(run *r)
 {
-    const size_t units = (size_t)eoc_grid_num_units(&r->sweep->grid), points = (size_t)eoc_grid_num_points(&r->sweep->grid);
+    const size_t units = (size_t)eoc_grid_num_units(&r->sweep->grid),
+                 points = (size_t)eoc_grid_num_points(&r->sweep->grid);
     int resumed = r->state.status != NULL;
     MPI_Bcast(&resumed, 1, MPI_INT, 0, r->comm);
     MPI_Bcast(&r->state.next_run, 1, MPI_INT, 0, r->comm);
@@ -249,7 +251,8 @@ static eoc_status list_theory_points(const run *r, theory_point **list, int64_t 
     for (int64_t point = 0; point < num_points; point++) {
         if (r->state.theory_status[point] & EOC_THEORY_NOT_COMPUTED) {
             const eoc_unit u = eoc_grid_get(&r->sweep->grid, r->sweep->seed, point * replicas);
-            const double sum = eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
+            const double sum =
+                eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
             (*list)[(*count)++] = (theory_point){.effective = eoc_text_round(sum),
                                                  .bias_variance = u.network.bias_variance,
                                                  .activation = u.indices[EOC_AXIS_ACTIVATION],
@@ -347,8 +350,8 @@ static eoc_status do_unit(run *r, int64_t unit, double predicted, bool *given_up
     double variance = NAN;
     if (eoc_study_input_variance(&r->sweep->probe, &u.network, &variance) != EOC_OK) {
         outcome.reason = EOC_REASON_MEMORY;
-    } else if (!eoc_probe_run(&r->sweep->probe, &u.network, variance, r->layers, r->layout.num_layers, r->workspace, &host,
-                              &record.probe, &outcome)) {
+    } else if (!eoc_probe_run(&r->sweep->probe, &u.network, variance, r->layers, r->layout.num_layers, r->workspace,
+                              &host, &record.probe, &outcome)) {
         *given_up = true;
         return EOC_OK;
     }
@@ -437,7 +440,8 @@ static eoc_status note_run(run *r, double end, const char *ended)
     }
     eoc_text json = {0};
     eoc_provenance_write(&r->facts, ended, &json);
-    const eoc_status status = eoc_store_write_run(r->store, r->state.next_run, r->start_time, end, r->num_ranks, json.data);
+    const eoc_status status =
+        eoc_store_write_run(r->store, r->state.next_run, r->start_time, end, r->num_ranks, json.data);
     eoc_text_clear(&json);
     return status;
 }

@@ -87,9 +87,8 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
         double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS];
         const int num_pairs = probe->inputs.kind->pairs(&probe->inputs, correlations, counts);
         const double q_1 = p->sigma_w2 * p->input_variance + p->sigma_b2;
-        const double c_1 = num_pairs > 0 && q_1 > 0.0
-                               ? (p->sigma_w2 * p->input_variance * correlations[0] + p->sigma_b2) / q_1
-                               : 0.0;
+        const double c_1 =
+            num_pairs > 0 && q_1 > 0.0 ? (p->sigma_w2 * p->input_variance * correlations[0] + p->sigma_b2) / q_1 : 0.0;
         status = eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_1, c_1, &p->point);
     }
     if (status == EOC_OK && p->in_theory) {
@@ -158,7 +157,8 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     put(record->manifold_curvature, m->manifold_curvature);
     const double s_1 = s_1_of(network);
     double log_lambda_max = NAN;
-    EOC_TRY(eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1, &log_lambda_max));
+    EOC_TRY(
+        eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1, &log_lambda_max));
     put(record->lambda_max, exp(log_lambda_max));
     put(record->jacobian_variance_per_layer, eoc_mean_field_jacobian_variance(m, s_1));
     /* Hanin and Nica's law is one of independent Gaussian entries. */

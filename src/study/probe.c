@@ -36,13 +36,13 @@ struct eoc_probe_workspace {
     int num_inputs, max_depth, max_width;
     bool keep_layers; /* a gradient pass needs every layer's z */
     eoc_weights *weights;
-    double *memory;   /* all of the following */
-    double *h;        /* (num_inputs, max_width): h^l on the way up */
-    double *dz, *dh;  /* (num_inputs, max_width) on the way down */
-    double *bias;     /* (max_width) */
-    double *gram;     /* (num_inputs, num_inputs) */
-    double *z;        /* (kept layers, num_inputs, max_width) */
-    double *grams;    /* (kept layers, num_inputs, num_inputs) */
+    double *memory;    /* all of the following */
+    double *h;         /* (num_inputs, max_width): h^l on the way up */
+    double *dz, *dh;   /* (num_inputs, max_width) on the way down */
+    double *bias;      /* (max_width) */
+    double *gram;      /* (num_inputs, num_inputs) */
+    double *z;         /* (kept layers, num_inputs, max_width) */
+    double *grams;     /* (kept layers, num_inputs, num_inputs) */
     eoc_layer *layers; /* (max_depth) */
 };
 
@@ -70,7 +70,8 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
            12.0 * scratch + 8.0 * max_width;
 }
 
-eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width, eoc_probe_workspace **workspace)
+eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
+                                      eoc_probe_workspace **workspace)
 {
     eoc_probe_workspace *w = calloc(1, sizeof *w);
     EOC_REQUIRE(w, EOC_ERR_NOMEM, "out of memory");
@@ -86,9 +87,9 @@ eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int
     const eoc_status status = eoc_weights_create(max_width, &w->weights);
     if (!w->memory || !w->layers || status != EOC_OK) {
         eoc_probe_workspace_destroy(&w);
-        return EOC_FAIL(EOC_ERR_NOMEM, "out of memory: a probe of depth %d, width %d and %zu inputs needs %.3g GiB on each rank",
-                        max_depth, max_width, columns,
-                        eoc_probe_workspace_bytes(probe, max_depth, max_width) / 1073741824.0);
+        return EOC_FAIL(
+            EOC_ERR_NOMEM, "out of memory: a probe of depth %d, width %d and %zu inputs needs %.3g GiB on each rank",
+            max_depth, max_width, columns, eoc_probe_workspace_bytes(probe, max_depth, max_width) / 1073741824.0);
     }
     w->h = w->memory;
     w->dz = w->h + batch;
@@ -121,8 +122,8 @@ const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *
 /* -- statistics -- */
 
 /*
- * Cosine of the first two vectors of a batch, and 1 - cosine from the difference of the normalised vectors, which keeps its
- * digits where they are nearly parallel. NaN when there are not two, or one is zero.
+ * Cosine of the first two vectors of a batch, and 1 - cosine from the difference of the normalised vectors, which keeps
+ * its digits where they are nearly parallel. NaN when there are not two, or one is zero.
  */
 static void cosine(const eoc_batch *batch, double *c, double *one_minus_c)
 {
@@ -285,8 +286,9 @@ static void blank(double *row, int n)
     }
 }
 
-bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers, int num_layers,
-                   eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows, eoc_outcome *outcome)
+bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
+                   int num_layers, eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows,
+                   eoc_outcome *outcome)
 {
     assert(network->depth <= workspace->max_depth && network->width <= workspace->max_width);
     double *const all_rows[] = {rows->log_q,          rows->c,          rows->one_minus_c,
@@ -295,15 +297,14 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
         blank(all_rows[i], num_layers);
     }
     *outcome = (eoc_outcome){.status = EOC_DONE, .reason = EOC_REASON_NONE, .last_layer = 0};
-    const pass p = {.network = network,
-                    .layers = layers,
-                    .num_layers = num_layers,
-                    .w = workspace,
-                    .tools = {.sampler = eoc_probe_sampler(probe, network),
-                              .weights = workspace->weights,
-                              .bias = workspace->bias},
-                    .host = host,
-                    .rows = rows};
+    const pass p = {
+        .network = network,
+        .layers = layers,
+        .num_layers = num_layers,
+        .w = workspace,
+        .tools = {.sampler = eoc_probe_sampler(probe, network), .weights = workspace->weights, .bias = workspace->bias},
+        .host = host,
+        .rows = rows};
     eoc_batch h = batch_of(&p, workspace->h);
     probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.values);
     if (!forward_pass(&p, &h, outcome)) {

@@ -15,7 +15,8 @@ static const char *status_name(int i)
 
 static const char *reason_name(int i)
 {
-    static const char *const names[] = {"none", "overflow", "not_a_number", "memory", "crashed_repeatedly", "input_output"};
+    static const char *const names[] = {"none",   "overflow",           "not_a_number",
+                                        "memory", "crashed_repeatedly", "input_output"};
     return i < (int)(sizeof names / sizeof names[0]) ? names[i] : NULL;
 }
 
@@ -46,8 +47,10 @@ static const eoc_variable variables[] = {
     {"run", "sampler", UNIT(sampler), .type = EOC_TYPE_INT8, .units = "1", .long_name = "how the weights were drawn",
      .flag_name = sampler_name, .fill = -1, .checked = 1},
     {"run", "seconds", UNIT(seconds), .type = EOC_TYPE_FLOAT64, .units = "s", .long_name = "wall time of the unit"},
-    {"run", "rank", UNIT(rank), .type = EOC_TYPE_INT32, .units = "1", .long_name = "rank that computed the unit", .fill = -1},
-    {"run", "attempts", UNIT(attempts), .type = EOC_TYPE_INT32, .units = "1", .long_name = "how often the unit was begun"},
+    {"run", "rank", UNIT(rank), .type = EOC_TYPE_INT32, .units = "1", .long_name = "rank that computed the unit",
+     .fill = -1},
+    {"run", "attempts", UNIT(attempts), .type = EOC_TYPE_INT32, .units = "1",
+     .long_name = "how often the unit was begun"},
     {"run", "checksum", UNIT(checksum), .type = EOC_TYPE_UINT32, .units = "1",
      .long_name = "CRC-32 (zlib) of the unit's rows"},
     {"run", "effective_weight_variance", POINT(effective_weight_variance), NUMBER,
@@ -55,9 +58,11 @@ static const eoc_variable variables[] = {
     {"run", "input_variance", POINT(input_variance), NUMBER, .long_name = "|x|^2/N of the inputs"},
 
     {"theory", "status", POINT(theory_status), .type = EOC_TYPE_UINT16, .units = "1",
-     .long_name = "what holds at the point", .flag_name = theory_flag_name, .masks = 1, .fill = EOC_THEORY_NOT_COMPUTED},
+     .long_name = "what holds at the point", .flag_name = theory_flag_name, .masks = 1,
+     .fill = EOC_THEORY_NOT_COMPUTED},
     {"theory", "q_star", POINT(q_star), NUMBER, .long_name = "limit of the length map from the probe's own q^1"},
-    {"theory", "chi_1", POINT(chi_1), NUMBER, .long_name = "slope of the correlation map at c = 1: sigma_w^2 E[phi'^2]"},
+    {"theory", "chi_1", POINT(chi_1), NUMBER,
+     .long_name = "slope of the correlation map at c = 1: sigma_w^2 E[phi'^2]"},
     {"theory", "c_star", POINT(c_star), NUMBER, .long_name = "limit of the correlation map"},
     {"theory", "xi_q", POINT(xi_q), NUMBER, .long_name = "depth scale of the length map, in layers"},
     {"theory", "xi_c", POINT(xi_c), NUMBER, .long_name = "depth scale of the correlation map, in layers"},
@@ -77,7 +82,8 @@ static const eoc_variable variables[] = {
      .long_name = "growth of the relative variance of the squared singular values of the Jacobian, per layer"},
     {"theory", "log_q", POINT(log_q), .per_layer = 1, NUMBER, .long_name = "log of the mean-field q^l", FORWARD},
     {"theory", "c", POINT(c), .per_layer = 1, NUMBER, .long_name = "mean-field correlation of inputs 0 and 1", FORWARD},
-    {"theory", "one_minus_c", POINT(one_minus_c), .per_layer = 1, NUMBER, .long_name = "1 - c, to its last digits", FORWARD},
+    {"theory", "one_minus_c", POINT(one_minus_c), .per_layer = 1, NUMBER, .long_name = "1 - c, to its last digits",
+     FORWARD},
     {"theory", "log_gradient_q", POINT(log_gradient_q), .per_layer = 1, NUMBER,
      .long_name = "log of the mean-field (dE/dz^l)^2", GRADIENT},
     {"theory", "gradient_c", POINT(gradient_c), .per_layer = 1, NUMBER,

@@ -51,8 +51,7 @@ static void put_point(eoc_critical_point point, int capacity, eoc_critical_point
 }
 
 /* Bisection with secants (regula falsi, Illinois), on log q. */
-static double find_crossing(eoc_expectations *e, double target, double low, double f_low, double high,
-                            double f_high)
+static double find_crossing(eoc_expectations *e, double target, double low, double f_low, double high, double f_high)
 {
     for (int i = 0; i < 100 && high - low > 1e-15 * fmax(1.0, fabs(low)); i++) {
         double x = (low * f_high - high * f_low) / (f_high - f_low);
@@ -98,8 +97,7 @@ eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int cap
             const double next = x + SCAN_STEP;
             const double f_next = critical_at(e, exp(next)).sigma_b2 - sigma_b2;
             if ((f > 0.0) != (f_next > 0.0) && isfinite(f) && isfinite(f_next)) {
-                put_point(critical_at(e, exp(find_crossing(e, sigma_b2, x, f, next, f_next))), capacity, points,
-                          count);
+                put_point(critical_at(e, exp(find_crossing(e, sigma_b2, x, f, next, f_next))), capacity, points, count);
             }
             x = next;
             f = f_next;

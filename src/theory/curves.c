@@ -81,8 +81,7 @@ static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_c
     curves->slopes = calloc((v + p) * layers, sizeof *curves->slopes);
     if (!curves->counts || !curves->pairs || !curves->log_q || !curves->slopes) {
         eoc_curves_destroy(&curves);
-        return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers and %d pairs", max_depth,
-                        inputs->num_pairs);
+        return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers and %d pairs", max_depth, inputs->num_pairs);
     }
     curves->log_h2 = curves->log_q + v * layers;
     curves->one_minus_c = curves->log_h2 + v * layers;
@@ -173,8 +172,8 @@ static void step_affine(const iteration *it, int layer)
     for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
         const size_t a = (size_t)curves->pairs[p].a * layers + at, b = (size_t)curves->pairs[p].b * layers + at;
         curves->one_minus_c[p * layers + at] = affine_one_minus_c(
-            it->log_sigma_w2, curves->log_h2[a - 1], curves->log_h2[b - 1],
-            curves->one_minus_h[p * layers + at - 1], it->sigma_b2, curves->log_q[a], curves->log_q[b]);
+            it->log_sigma_w2, curves->log_h2[a - 1], curves->log_h2[b - 1], curves->one_minus_h[p * layers + at - 1],
+            it->sigma_b2, curves->log_q[a], curves->log_q[b]);
     }
 }
 
@@ -222,8 +221,7 @@ static void step_activation(const iteration *it, int layer)
         curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);
     }
     const eoc_moments *first = &it->moments[curves->num_pairs > 0 ? curves->pairs[0].a : 0];
-    curves->jacobian_excess[at] =
-        curves->jacobian_excess[at - 1] + first->mu_2 / (first->mu_1 * first->mu_1) - 1.0;
+    curves->jacobian_excess[at] = curves->jacobian_excess[at - 1] + first->mu_2 / (first->mu_1 * first->mu_1) - 1.0;
 }
 
 eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double sigma_b2,
@@ -359,8 +357,7 @@ static double log_weight_gradient(const eoc_curves *curves, int depth, int layer
         const double log_h_b = curves->log_h2[(size_t)pair->b * layers + before];
         const double correlation = 1.0 - curves->one_minus_h[p * layers + before];
         if (log_h_a > -INFINITY && log_h_b > -INFINITY) {
-            add_term(&total, gradient.log_size + 0.5 * (log_h_a + log_h_b),
-                     gradient.sign * pair->count * correlation);
+            add_term(&total, gradient.log_size + 0.5 * (log_h_a + log_h_b), gradient.sign * pair->count * correlation);
         }
     }
     return log_of_sum(&total);

@@ -106,8 +106,7 @@ static void fill_nodes(eoc_expectations *e, double q, double range, double wides
 {
     const eoc_activation_kind *kind = e->act.kind;
     const double scale = sqrt(q);
-    eoc_quadrature_layout layout = {
-        .range = range, .widest = widest, .half = kind->odd, .level = level, .num_foci = 1};
+    eoc_quadrature_layout layout = {.range = range, .widest = widest, .half = kind->odd, .level = level, .num_foci = 1};
     layout.focus_widths[0] = FEATURE / scale;
     for (int i = 0; i < kind->num_kinks; i++) {
         layout.breaks[layout.num_breaks++] = kind->kinks[i] / scale;
@@ -432,8 +431,8 @@ static void pair_row(double u1, const double *y, const double *u2, double *f, si
     }
 }
 
-static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2,
-                                 double one_minus_c, double *one_minus_feature_c, double *dphi_dphi)
+static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                                 double *one_minus_feature_c, double *dphi_dphi)
 {
     const eoc_activation_kind *kind = e->act.kind;
     const double c = 1.0 - one_minus_c;
@@ -453,8 +452,7 @@ static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, con
                             .feature = one_minus_feature_c != NULL,
                             .gradient = dphi_dphi != NULL};
     eoc_expectation values[2];
-    eoc_quadrature_expect_pair(e->quadrature, &pair, pair_row, &context, context.feature + context.gradient,
-                               values);
+    eoc_quadrature_expect_pair(e->quadrature, &pair, pair_row, &context, context.feature + context.gradient, values);
     if (one_minus_feature_c) {
         *one_minus_feature_c = values[0].value;
     }
@@ -512,8 +510,7 @@ void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m)
     m->table_reach = -1.0;
 }
 
-static bool fill_table_pair(const eoc_moments *m, double one_minus_c, double *one_minus_feature_c,
-                            double *dphi_dphi)
+static bool fill_table_pair(const eoc_moments *m, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi)
 {
     const double root = sqrt(one_minus_c);
     if (!(root <= m->table_reach)) {

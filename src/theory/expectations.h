@@ -35,17 +35,17 @@ typedef enum { EOC_REGIME_HOMOGENEOUS, EOC_REGIME_CONSTANT, EOC_REGIME_GENERAL }
 /* Expectations at one variance, u = sqrt(q) z. */
 typedef struct {
     eoc_regime regime;
-    double log_q, q;       /* q is 0 or inf where it leaves the range of a double */
-    double log_phi2;       /* log E[phi(u)^2] */
-    double mu_1, mu_2;     /* E[dphi(u)^2], E[dphi(u)^4] */
-    double slopes[2];      /* homogeneous regime: for u < 0 and u > 0 */
-    double phi2_z2;        /* E[phi(u)^2 (z^2 - 1)]/E[phi(u)^2], general regime: 2 dlog E[phi^2]/dlog q */
-    double phi2_z4;        /* E[phi(u)^2 (z^4 - 6 z^2 + 3)]/E[phi(u)^2] */
-    double error;          /* the greatest relative error estimate of the above */
-    double greatest_c;     /* that the coefficients below serve; 0: not expanded yet */
-    int num_hermite;       /* coefficients below; 0: none */
-    double residual;       /* 1 - sum hermite^2, 0 when down to rounding */
-    double slope_residual; /* 1 - sum n hermite^2 E[phi^2]/(q mu_1) */
+    double log_q, q;                 /* q is 0 or inf where it leaves the range of a double */
+    double log_phi2;                 /* log E[phi(u)^2] */
+    double mu_1, mu_2;               /* E[dphi(u)^2], E[dphi(u)^4] */
+    double slopes[2];                /* homogeneous regime: for u < 0 and u > 0 */
+    double phi2_z2;                  /* E[phi(u)^2 (z^2 - 1)]/E[phi(u)^2], general regime: 2 dlog E[phi^2]/dlog q */
+    double phi2_z4;                  /* E[phi(u)^2 (z^4 - 6 z^2 + 3)]/E[phi(u)^2] */
+    double error;                    /* the greatest relative error estimate of the above */
+    double greatest_c;               /* that the coefficients below serve; 0: not expanded yet */
+    int num_hermite;                 /* coefficients below; 0: none */
+    double residual;                 /* 1 - sum hermite^2, 0 when down to rounding */
+    double slope_residual;           /* 1 - sum n hermite^2 E[phi^2]/(q mu_1) */
     double hermite[EOC_MAX_HERMITE]; /* a_n/sqrt(E[phi^2]) */
     /* Chebyshev coefficients, in the root of 1 - c up to table_reach, of (1 - feature c)/(1 - c) and of E[dphi
      * dphi] */

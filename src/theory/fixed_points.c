@@ -145,8 +145,7 @@ void eoc_q_roots_find(eoc_expectations *e, double sigma_w2, double sigma_b2, eoc
 {
     gap_context g = {.e = e, .sigma_w2 = sigma_w2, .sigma_b2 = sigma_b2};
     const double phi_zero = eoc_activation_phi(&e->act, 0.0);
-    const double least =
-        sigma_w2 * phi_zero * phi_zero + sigma_b2; /* V(0): a V that increases has no root below it */
+    const double least = sigma_w2 * phi_zero * phi_zero + sigma_b2; /* V(0): a V that increases has no root below it */
     *found = (eoc_q_roots){.zero_is_fixed = least == 0.0, .monotone = true};
     const double bound = sigma_w2 * e->bound2 + sigma_b2;
     if (bound == 0.0) {

@@ -160,8 +160,7 @@ static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, eoc_mea
     out->c_star = 1.0;
     out->chi_c = out->chi_1;
     if (out->chi_1 > 1.0 + EOC_CRITICAL_TOLERANCE) {
-        c_context map = {
-            .e = e, .m = m, .sigma_w2 = sigma_w2, .feature_share = sigma_w2 * exp(m->log_phi2 - m->log_q)};
+        c_context map = {.e = e, .m = m, .sigma_w2 = sigma_w2, .feature_share = sigma_w2 * exp(m->log_phi2 - m->log_q)};
         const double one_minus_c = attracting_one_minus_c(&map, out->chi_1);
         double dphi_dphi = 0.0;
         eoc_pair_fill(e, m, m, one_minus_c, NULL, &dphi_dphi);
@@ -327,8 +326,7 @@ eoc_status eoc_mean_field_fixed_points(const eoc_activation *act, double sigma_w
             put_point(zero, capacity, points, count);
         } else if (sigma_b2 > 0.0 && chi_zero < 1.0 && !is_critical(chi_zero)) {
             const double q = sigma_b2 / (1.0 - chi_zero);
-            put_point((eoc_fixed_point){.q_star = q, .chi_1 = chi_zero, .chi_q = chi_zero}, capacity, points,
-                      count);
+            put_point((eoc_fixed_point){.q_star = q, .chi_1 = chi_zero, .chi_q = chi_zero}, capacity, points, count);
         }
         eoc_expectations_destroy(&e);
         return EOC_OK;

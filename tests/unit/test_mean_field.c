@@ -29,8 +29,8 @@ static void check_near(double got, double want, double tolerance, const char *wh
         return;
     }
     if (!(fabs(got - want) <= tolerance)) {
-        fail_msg("line %d: %s is %.17g, not %.17g (difference %.2g, allowed %.2g)", line, what, got, want,
-                 got - want, tolerance);
+        fail_msg("line %d: %s is %.17g, not %.17g (difference %.2g, allowed %.2g)", line, what, got, want, got - want,
+                 tolerance);
     }
 }
 
@@ -91,8 +91,8 @@ static void reference_points(void **state)
         const double sigma_w2 = v[0], sigma_b2 = v[1];
         const bool line = strcmp(name, "relu") == 0 && sigma_b2 == 0.0; /* its row starts from q = 1 */
         eoc_mean_field point;
-        assert_int_equal(
-            eoc_mean_field_find(&act, sigma_w2, sigma_b2, line ? 1.0 : sigma_w2 + sigma_b2, 0.6, &point), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, line ? 1.0 : sigma_w2 + sigma_b2, 0.6, &point),
+                         EOC_OK);
         CHECK_RELATIVE(point.q_star, v[2], 1e-9);
         CHECK_RELATIVE(point.chi_1, v[3], 1e-9);
         CHECK_NEAR(point.c_star, v[4], 1e-9);
@@ -186,13 +186,12 @@ static void critical_points_by_bias(void **state)
         if (count != 1) {
             fail_msg("%s at %g: %d points of the line, not 1", cases[i].name, cases[i].sigma_b2, count);
         }
-        CHECK_NEAR(points[0].sigma_w2, cases[i].sigma_w2,
-                   cases[i].tolerance * fmax(1.0, 0.01 * cases[i].sigma_w2));
+        CHECK_NEAR(points[0].sigma_w2, cases[i].sigma_w2, cases[i].tolerance * fmax(1.0, 0.01 * cases[i].sigma_w2));
         CHECK_NEAR(points[0].q_star, cases[i].q_star, cases[i].tolerance);
         CHECK_NEAR(points[0].sigma_b2, cases[i].sigma_b2, 1e-10 * cases[i].sigma_b2 + 1e-10);
         eoc_mean_field at;
-        assert_int_equal(
-            eoc_mean_field_find(&act, points[0].sigma_w2, points[0].sigma_b2, points[0].q_star, 0.5, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, points[0].sigma_w2, points[0].sigma_b2, points[0].q_star, 0.5, &at),
+                         EOC_OK);
         if (points[0].chi_q < 1.0) {
             CHECK_NEAR(at.chi_1, 1.0, 1e-9);
             CHECK_RELATIVE(at.chi_q, points[0].chi_q, 1e-8);
@@ -336,9 +335,8 @@ static void jacobian_spectra(void **state)
         int depth;
         double s_1, lambda_max;
     } edges[] = {
-        {"linear", 0.0, 100, -1.0, 273.19},     {"linear", 0.0, 10, -1.0, 28.531},
-        {"relu", 0.0, 100, -1.0, 543.66},       {"relu", 0.0, 100, 0.0, 270.47},
-        {"relu", 0.0, 10, -1.0, 54.41},         {"relu", 0.0, 10, 0.0, 25.81},
+        {"linear", 0.0, 100, -1.0, 273.19},     {"linear", 0.0, 10, -1.0, 28.531},    {"relu", 0.0, 100, -1.0, 543.66},
+        {"relu", 0.0, 100, 0.0, 270.47},        {"relu", 0.0, 10, -1.0, 54.41},       {"relu", 0.0, 10, 0.0, 25.81},
         {"hard_tanh", 0.05, 100, -1.0, 317.96}, {"hard_tanh", 0.05, 100, 0.0, 44.77},
     };
     for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
@@ -348,9 +346,8 @@ static void jacobian_spectra(void **state)
         double log_edge = 0.0;
         assert_int_equal(eoc_critical_find(&act, edges[i].sigma_b2, 1, &line, &count), EOC_OK);
         const double q = isnan(line.q_star) ? 1.0 : line.q_star;
-        assert_int_equal(
-            eoc_mean_field_log_lambda_max(&act, line.sigma_w2, q, edges[i].depth, edges[i].s_1, &log_edge),
-            EOC_OK);
+        assert_int_equal(eoc_mean_field_log_lambda_max(&act, line.sigma_w2, q, edges[i].depth, edges[i].s_1, &log_edge),
+                         EOC_OK);
         CHECK_RELATIVE(exp(log_edge), edges[i].lambda_max, 2e-4);
     }
     /* (L + 1)^(L + 1)/L^L, exactly; orthogonal linear: 1. */
@@ -364,8 +361,7 @@ static void jacobian_spectra(void **state)
     static const struct {
         const char *name;
         double sigma_b2, ratio;
-    } ratios[] = {
-        {"tanh", .001, 1.04405}, {"tanh", .05, 1.34226}, {"erf", .01, 1.15717}, {"hard_tanh", .05, 1.16554}};
+    } ratios[] = {{"tanh", .001, 1.04405}, {"tanh", .05, 1.34226}, {"erf", .01, 1.15717}, {"hard_tanh", .05, 1.16554}};
     for (size_t i = 0; i < 4; i++) {
         const eoc_activation act = activation(ratios[i].name);
         eoc_critical_point line;
@@ -593,8 +589,7 @@ static void erf_follows_the_arcsine_kernel(void **state)
                 .num_variances = 1, .variances = &one, .counts = &count, .num_pairs = 1, .pairs = &pair};
             eoc_curves *curves = NULL;
             assert_int_equal(eoc_curves_create(&act, sigma_w2, sigma_b2, &inputs, 30, &curves), EOC_OK);
-            double q = sigma_w2 + sigma_b2, e = sigma_w2 * (1.0 - pair.correlation) / q, slope = 1.0,
-                   slope_1 = 1.0;
+            double q = sigma_w2 + sigma_b2, e = sigma_w2 * (1.0 - pair.correlation) / q, slope = 1.0, slope_1 = 1.0;
             for (int layer = 1; layer <= 30; layer++) {
                 double log_q = 0.0, one_minus_c = 0.0, gradient_c = 0.0;
                 eoc_curve_rows rows = {.log_q = &log_q, .one_minus_c = &one_minus_c, .gradient_c = &gradient_c};
@@ -669,8 +664,7 @@ static void deep_and_far_from_critical(void **state)
             run_pair(&act, weights[k], 0.0, equal, 0.5, depth, layers, 3, &out);
             const double log_gain = log(weights[k] * gains[i]);
             CHECK_NEAR(out.log_q[2], log(weights[k]) + 9999.0 * log_gain, rounding * fabs(9999.0 * log_gain));
-            CHECK_NEAR(out.log_gradient_q[0], 9999.0 * log_gain + log(gains[i]),
-                       rounding * fabs(9999.0 * log_gain));
+            CHECK_NEAR(out.log_gradient_q[0], 9999.0 * log_gain + log(gains[i]), rounding * fabs(9999.0 * log_gain));
             CHECK_NEAR(out.rows.log_jacobian_m1, 10000.0 * log_gain, rounding * fabs(10000.0 * log_gain));
             assert_true(isfinite(out.log_weight_gradient_q[0]) && isfinite(out.rows.log_jacobian_m2));
             assert_true(out.one_minus_c[2] >= 0.0 && out.one_minus_c[2] <= 0.5);

@@ -40,12 +40,13 @@ static void indices(void **state)
     eoc_sweep_clear(&sweep);
 }
 
-/* A unit's key is that of its own values: the same network in any grid that holds it, another one for any other value. */
+/* A unit's key is that of its own values: the same network in any grid that holds it, another one for any other value.
+ */
 static void keys(void **state)
 {
     (void)state;
-    static const char *const alone[] = {"grid.activation=relu", "grid.width=100", "grid.depth=50", "grid.weight_variance=1.25",
-                                        "grid.replica=[2]"};
+    static const char *const alone[] = {"grid.activation=relu", "grid.width=100", "grid.depth=50",
+                                        "grid.weight_variance=1.25", "grid.replica=[2]"};
     eoc_sweep large = sweep_of(mixed, 5), small = sweep_of(alone, 5);
     const eoc_unit wanted = eoc_grid_get(&small.grid, small.seed, 0);
     char text[EOC_UNIT_TEXT_BYTES];
@@ -55,7 +56,8 @@ static void keys(void **state)
     int same = 0;
     for (int64_t unit = 0; unit < (int64_t)eoc_grid_num_units(&large.grid); unit++) {
         const eoc_unit u = eoc_grid_get(&large.grid, large.seed, unit);
-        const bool is_it = u.network.key.word[0] == wanted.network.key.word[0] && u.network.key.word[1] == wanted.network.key.word[1];
+        const bool is_it =
+            u.network.key.word[0] == wanted.network.key.word[0] && u.network.key.word[1] == wanted.network.key.word[1];
         same += is_it;
         assert_int_equal(is_it, u.network.width == 100 && u.network.depth == 50 && u.network.weight_variance == 1.25 &&
                                     u.replica == 2 && strcmp(u.network.activation.kind->name, "relu") == 0);
@@ -80,14 +82,16 @@ static void coverage(void **state)
         for (uint64_t shuffle = 0; shuffle < 2; shuffle++) {
             for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++) {
                 eoc_plan plan;
-                assert_int_equal(eoc_plan_create(&sweep.grid, &sweep.probe, with_status ? status : NULL, ranks[i], shuffle, &plan),
-                                 EOC_OK);
+                assert_int_equal(
+                    eoc_plan_create(&sweep.grid, &sweep.probe, with_status ? status : NULL, ranks[i], shuffle, &plan),
+                    EOC_OK);
                 int *seen = calloc((size_t)units, sizeof *seen);
                 int64_t pending = 0;
                 for (int64_t s = 0; s < plan.num_slices; s++) {
                     const eoc_slice *slice = &plan.slices[s];
                     assert_true(slice->rank >= 0 && slice->rank < ranks[i]);
-                    assert_int_equal(slice->first / 15, (slice->end - 1) / 15); /* 5 weight variances x 3 replicas a cell */
+                    assert_int_equal(slice->first / 15,
+                                     (slice->end - 1) / 15); /* 5 weight variances x 3 replicas a cell */
                     for (int64_t unit = slice->first; unit < slice->end; unit++) {
                         seen[unit]++;
                     }
@@ -110,7 +114,8 @@ static void coverage(void **state)
     eoc_sweep_clear(&sweep);
 }
 
-/* Balance: the fullest rank has at most a slice more than the average, and LPT is within 4/3 of the best (Graham 1969). */
+/* Balance: the fullest rank has at most a slice more than the average, and LPT is within 4/3 of the best (Graham 1969).
+ */
 static void balance(void **state)
 {
     (void)state;

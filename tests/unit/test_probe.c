@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The probe against a plain reference: weights in full, loops as in the formulas, gradients also by finite differences. */
+/* The probe against a plain reference: weights in full, loops as in the formulas, gradients also by finite differences.
+ */
 #include "check.h"
 
 #include "eoc/linalg.h"
@@ -34,8 +35,13 @@ static void write_out(const eoc_network *law, plain_network *p)
     eoc_weights *weights = NULL;
     assert_int_equal(eoc_weights_create(width, &weights), EOC_OK);
     for (int l = 1; l <= law->depth; l++) {
-        const eoc_matrix m = {.initializer = law->initializer, .weight_variance = law->weight_variance, .key = law->key,
-                              .layer = (uint32_t)l, .tensor = EOC_TENSOR_WEIGHT, .fan_out = width, .fan_in = width};
+        const eoc_matrix m = {.initializer = law->initializer,
+                              .weight_variance = law->weight_variance,
+                              .key = law->key,
+                              .layer = (uint32_t)l,
+                              .tensor = EOC_TENSOR_WEIGHT,
+                              .fan_out = width,
+                              .fan_in = width};
         for (int i = 0; i < width; i++) {
             double unit[MAX_WIDTH] = {0}, image[MAX_WIDTH];
             unit[i] = 1.0;
@@ -119,8 +125,7 @@ static eoc_outcome probe(const eoc_probe *probe_asked, const eoc_network *networ
     for (int i = 0; i < MAX_DEPTH; i++) {
         layers[i] = i + 1;
     }
-    eoc_probe_rows rows = {m->log_q,          m->c,          m->one_minus_c,
-                           m->log_gradient_q, m->gradient_c, m->log_weight_gradient_q};
+    eoc_probe_rows rows = {m->log_q, m->c, m->one_minus_c, m->log_gradient_q, m->gradient_c, m->log_weight_gradient_q};
     eoc_probe_workspace *workspace = NULL;
     /* Memory for more than the network needs, as in a sweep of several depths and widths. */
     assert_int_equal(eoc_probe_workspace_create(probe_asked, MAX_DEPTH, MAX_WIDTH, &workspace), EOC_OK);
@@ -212,8 +217,9 @@ static void statistics(void **state)
 }
 
 /*
- * The plain reference's dE/dz^l against central differences of E in z^l, every activation: error h^2 E'''/6 + eps E/h, 1e-8 of
- * the gradient's size at h = 1e-5. Together with `statistics` this checks the probe's gradients against the network itself.
+ * The plain reference's dE/dz^l against central differences of E in z^l, every activation: error h^2 E'''/6 + eps E/h,
+ * 1e-8 of the gradient's size at h = 1e-5. Together with `statistics` this checks the probe's gradients against the
+ * network itself.
  */
 static void finite_differences(void **state)
 {
@@ -286,8 +292,8 @@ static void pair_classes(void **state)
 }
 
 /*
- * Signals of 1e-200 stay in the linear range of tanh, so the tanh network is the linear one with the same weights, far below the
- * smallest double: q falls as 0.25^l. Gradients, which multiply by phi' = 1, agree too.
+ * Signals of 1e-200 stay in the linear range of tanh, so the tanh network is the linear one with the same weights, far
+ * below the smallest double: q falls as 0.25^l. Gradients, which multiply by phi' = 1, agree too.
  */
 static void tiny_signals(void **state)
 {
@@ -345,8 +351,9 @@ static void isometry(void **state)
 }
 
 /*
- * elu grows without bound at weight variance 100, by 50 a layer: diverged by overflow near layer 2 log(1.8e308)/log(50) = 363,
- * with every layer before it. Wide enough that no layer is negative throughout, which would bring the signal back to 1.
+ * elu grows without bound at weight variance 100, by 50 a layer: diverged by overflow near layer 2 log(1.8e308)/log(50)
+ * = 363, with every layer before it. Wide enough that no layer is negative throughout, which would bring the signal
+ * back to 1.
  */
 static void overflow(void **state)
 {

@@ -19,8 +19,8 @@ static const double PI = 3.14159265358979323846;
 static void check_near(double got, double want, double tolerance, const char *what, int line)
 {
     if (!(fabs(got - want) <= tolerance)) {
-        fail_msg("line %d: %s is %.17g, not %.17g (difference %.2g, allowed %.2g)", line, what, got, want,
-                 got - want, tolerance);
+        fail_msg("line %d: %s is %.17g, not %.17g (difference %.2g, allowed %.2g)", line, what, got, want, got - want,
+                 tolerance);
     }
 }
 

@@ -99,7 +99,8 @@ static void prefixes(void **state)
     }
 }
 
-/* Moments of 2^21 normals of each form against N(0, 1): within 4 standard errors, 1, 2, 15 - 1 and 96 over n. 8 comparisons. */
+/* Moments of 2^21 normals of each form against N(0, 1): within 4 standard errors, 1, 2, 15 - 1 and 96 over n. 8
+ * comparisons. */
 static void moments(void **state)
 {
     (void)state;
@@ -138,8 +139,7 @@ static void independent_streams(void **state)
     enum { N = 1 << 16 };
     static double x[N], y[N];
     const eoc_stream base = {{{5, 6}}, 1, 3, 0};
-    const eoc_stream others[] = {
-        {{{5, 6}}, 1, 3, 1}, {{{5, 6}}, 1, 4, 0}, {{{5, 6}}, 2, 3, 0}, {{{6, 6}}, 1, 3, 0}};
+    const eoc_stream others[] = {{{{5, 6}}, 1, 3, 1}, {{{5, 6}}, 1, 4, 0}, {{{5, 6}}, 2, 3, 0}, {{{6, 6}}, 1, 3, 0}};
     eoc_rng_normals(&base, x, N);
     for (int i = 0; i < 4; i++) {
         eoc_rng_normals(&others[i], y, N);
@@ -155,8 +155,14 @@ static void independent_streams(void **state)
 static void keys(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "a", "b", "seed=1 depth=1", "seed=1 depth=10", "seed=10 depth=1",
-                                        "a text of thirty-two characters.", "a text of thirty-two characters.."};
+    static const char *const texts[] = {"",
+                                        "a",
+                                        "b",
+                                        "seed=1 depth=1",
+                                        "seed=1 depth=10",
+                                        "seed=10 depth=1",
+                                        "a text of thirty-two characters.",
+                                        "a text of thirty-two characters.."};
     enum { COUNT = sizeof texts / sizeof texts[0] };
     for (int i = 0; i < COUNT; i++) {
         const eoc_key one = eoc_rng_key(texts[i]), again = eoc_rng_key(texts[i]);
@@ -202,8 +208,8 @@ int main(void)
 {
     printf("vector instructions: %s\n", eoc_vec_isa());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_answers), cmocka_unit_test(double_mapping),      cmocka_unit_test(float_mapping),
-        cmocka_unit_test(prefixes),      cmocka_unit_test(moments),             cmocka_unit_test(independent_streams),
+        cmocka_unit_test(known_answers), cmocka_unit_test(double_mapping),   cmocka_unit_test(float_mapping),
+        cmocka_unit_test(prefixes),      cmocka_unit_test(moments),          cmocka_unit_test(independent_streams),
         cmocka_unit_test(keys),          cmocka_unit_test(vector_functions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,8 +61,9 @@ static void for_all(check_function *check)
 
 /*
  * Mean and variance of the entries over many layers, within 4 standard errors: of the mean sqrt(v/n), of the variance
- * v sqrt((kurtosis - 1)/n); kurtosis 3 normal, 9/5 uniform. Haar entries are dependent (their squares add up to a constant), which
- * only makes the error smaller. 4 standard errors on 2 x 11 x 3 comparisons: one false alarm in 250 seeds; the seed is fixed.
+ * v sqrt((kurtosis - 1)/n); kurtosis 3 normal, 9/5 uniform. Haar entries are dependent (their squares add up to a
+ * constant), which only makes the error smaller. 4 standard errors on 2 x 11 x 3 comparisons: one false alarm in 250
+ * seeds; the seed is fixed.
  */
 static void check_moments(const eoc_sampler *sampler, eoc_weights *weights, int row, int fan_out, int fan_in)
 {
@@ -84,7 +85,8 @@ static void check_moments(const eoc_sampler *sampler, eoc_weights *weights, int 
         }
         free(w);
     }
-    const double kurtosis = law.initializer.kind->law == EOC_LAW_NORMAL || law.initializer.kind->law == EOC_LAW_HAAR ? 3.0 : 1.8;
+    const double kurtosis =
+        law.initializer.kind->law == EOC_LAW_NORMAL || law.initializer.kind->law == EOC_LAW_HAAR ? 3.0 : 1.8;
     CHECK_NEAR(sum / n, 0.0, 4.0 * sqrt(variance / n));
     CHECK_NEAR(squares / n, variance, 4.0 * variance * sqrt((kurtosis - 1.0) / n));
 }
@@ -180,9 +182,9 @@ static void transposes(void **state)
 }
 
 /*
- * Haar and not merely orthogonal: for O(n), n >= 4, E[tr Q] = 0, E[(tr Q)^2] = 1, E[(tr Q)^4] = 3, E[tr Q^2] = 1 (Diaconis &
- * Shahshahani 1994), E[Q_11^4] = 3/(n (n + 2)). A QR without the sign fix has E[tr Q] far from 0. 4000 matrices,
- * 4 standard errors, 5 comparisons.
+ * Haar and not merely orthogonal: for O(n), n >= 4, E[tr Q] = 0, E[(tr Q)^2] = 1, E[(tr Q)^4] = 3, E[tr Q^2] = 1
+ * (Diaconis & Shahshahani 1994), E[Q_11^4] = 3/(n (n + 2)). A QR without the sign fix has E[tr Q] far from 0. 4000
+ * matrices, 4 standard errors, 5 comparisons.
  */
 static void haar_moments(void **state)
 {
@@ -229,9 +231,17 @@ static void effective(void **state)
     static const struct {
         const char *name;
         double at_100;
-    } cases[] = {{"gaussian", 1.0},      {"uniform", 1.0},        {"orthogonal", 1.0},      {"he_normal", 2.0},
-                 {"he_uniform", 2.0},    {"glorot_normal", 1.0},  {"glorot_uniform", 1.0},  {"torch_linear", 1.0 / 3.0},
-                 {"small_normal", 0.01}, {"small_uniform", 1e-2 / 12.0}, {"positive_uniform", 1.0 / 12.0}};
+    } cases[] = {{"gaussian", 1.0},
+                 {"uniform", 1.0},
+                 {"orthogonal", 1.0},
+                 {"he_normal", 2.0},
+                 {"he_uniform", 2.0},
+                 {"glorot_normal", 1.0},
+                 {"glorot_uniform", 1.0},
+                 {"torch_linear", 1.0 / 3.0},
+                 {"small_normal", 0.01},
+                 {"small_uniform", 1e-2 / 12.0},
+                 {"positive_uniform", 1.0 / 12.0}};
     assert_int_equal(sizeof cases / sizeof cases[0], eoc_initializer_count());
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         eoc_initializer initializer;
@@ -245,8 +255,8 @@ int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(moments),      cmocka_unit_test(ranges),    cmocka_unit_test(orthogonality), cmocka_unit_test(transposes),
-        cmocka_unit_test(haar_moments), cmocka_unit_test(effective),
+        cmocka_unit_test(moments),    cmocka_unit_test(ranges),       cmocka_unit_test(orthogonality),
+        cmocka_unit_test(transposes), cmocka_unit_test(haar_moments), cmocka_unit_test(effective),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
