@@ -104,14 +104,13 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SWEEP.yaml",
-    .doc = "Works through a sweep file and writes one HDF5 file.\v"
-           "Examples:\n"
-           "  eoc run jobs/tanh-phase-diagram.yaml\n"
-           "  mpirun -n 4 eoc run jobs/tanh-phase-diagram.yaml --set grid.width=500,1000 -o wide.h5\n"
-           "  srun --mpi=pmix eoc run sweep.yaml\n\n"
-           "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1 ends a run after the "
-           "units in "
-           "hand (exit code 75); the same command goes on."};
+    .doc =
+        "Works through a sweep file and writes one HDF5 file.\n\n"
+        "  eoc run jobs/tanh-phase-diagram.yaml\n"
+        "  mpirun -n 4 eoc run jobs/tanh-phase-diagram.yaml --set grid.width=500,1000 -o wide.h5\n"
+        "  srun --mpi=pmix eoc run sweep.yaml\v"
+        "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1 ends a run after the units "
+        "in hand (exit code 75); the same command goes on."};
 
 /* The sweep file's name with .h5 for its extension, in the current directory. */
 static void default_output(const char *path, eoc_text *out)

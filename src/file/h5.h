@@ -10,7 +10,8 @@
 
 enum { EOC_MAX_RANK = EOC_NUM_AXES + 1 };
 
-/** Sets the sentence from HDF5's own error stack: "PATH: DOING: innermost reason". */
+/** Sets the sentence from HDF5's error stack, "PATH: DOING: innermost reason". To be called at once: the next call of
+ * the library, even one that closes something, clears the stack. */
 eoc_status eoc_h5_fail(const char *path, const char *doing);
 
 /** Stops HDF5 from printing its error stack; failures are told in a sentence. */

@@ -416,9 +416,11 @@ eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = tracked(H5P_FILE_CREATE);
     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     s.file = H5Fcreate(s.path, H5F_ACC_TRUNC, creation, access);
+    /* Before any other call of the library: each forgets the last one's error. */
+    const bool created = good(&s, s.file, "cannot be created");
     H5Pclose(creation);
     H5Pclose(access);
-    if (good(&s, s.file, "cannot be created")) {
+    if (created) {
         fill_file(&s);
         const herr_t closed = H5Fclose(s.file);
         good(&s, closed, "cannot be closed");

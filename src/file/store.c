@@ -61,10 +61,9 @@ static eoc_status open_file(MPI_Comm comm, const char *path, eoc_store *store)
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
     store->file = H5Fopen(path, H5F_ACC_RDWR, access);
+    const eoc_status opened = store->file < 0 ? eoc_h5_fail(path, "cannot be opened by all ranks") : EOC_OK;
     H5Pclose(access);
-    if (store->file < 0) {
-        return eoc_h5_fail(path, "cannot be opened by all ranks");
-    }
+    EOC_TRY(opened);
     store->sync_fd = open(path, O_WRONLY | O_CLOEXEC);
     EOC_REQUIRE(store->sync_fd >= 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
     return open_datasets(store);
@@ -183,21 +182,23 @@ static eoc_status write_rows(eoc_store *store, int row, int64_t first, int64_t c
     const int num_axes = v->scope == EOC_PER_UNIT ? EOC_NUM_AXES : EOC_AXIS_REPLICA;
     const size_t row_count = eoc_layout_row_count(store->plan->layout, v);
     hid_t file_space = H5Dget_space(store->datasets[row]);
-    herr_t written = 0;
-    for (int64_t done = 0; done < count && written >= 0;) {
+    eoc_status status = EOC_OK;
+    for (int64_t done = 0; done < count && status == EOC_OK;) {
         hsize_t start[EOC_MAX_RANK] = {0}, extent[EOC_MAX_RANK];
         const int64_t block = leading_block(store->plan->grid, num_axes, first + done, count - done, start, extent);
         extent[num_axes] = row_count; /* read only when the variable has layers */
         const hsize_t total = (hsize_t)block * row_count;
         hid_t memory_space = H5Screate_simple(1, &total, NULL);
         H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
-        written = H5Dwrite(store->datasets[row], eoc_h5_memory_type(v->type), memory_space, file_space, H5P_DEFAULT,
-                           values + (size_t)done * row_count * eoc_type_bytes(v->type));
+        if (H5Dwrite(store->datasets[row], eoc_h5_memory_type(v->type), memory_space, file_space, H5P_DEFAULT,
+                     values + (size_t)done * row_count * eoc_type_bytes(v->type)) < 0) {
+            status = eoc_h5_fail(store->path, "cannot be written");
+        }
         H5Sclose(memory_space);
         done += block;
     }
     H5Sclose(file_space);
-    return written < 0 ? eoc_h5_fail(store->path, "cannot be written") : EOC_OK;
+    return status;
 }
 
 static int row_of(const char *group, const char *name)
@@ -292,37 +293,28 @@ eoc_status eoc_store_write_point(eoc_store *store, int64_t point, const void *bl
     return write_rows(store, status_row, point, 1, (const unsigned char *)block + layout->offset[status_row]);
 }
 
-static herr_t write_one(hid_t dataset, int row, hid_t type, const void *value)
+/* A block of one of provenance's datasets, one or two dimensions. */
+static eoc_status write_block(const eoc_store *store, hid_t dataset, const hsize_t *start, const hsize_t *extent,
+                              hsize_t total, hid_t type, const void *values)
 {
-    const hsize_t start = (hsize_t)row, one = 1;
-    hid_t file_space = H5Dget_space(dataset), memory_space = H5Screate_simple(1, &one, NULL);
-    H5Sselect_hyperslab(file_space, H5S_SELECT_SET, &start, NULL, &one, NULL);
-    const herr_t written = H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, value);
-    H5Sclose(memory_space);
-    H5Sclose(file_space);
-    return written;
-}
-
-static herr_t write_info(eoc_store *store, int row, const char *info)
-{
-    static char text[EOC_PROVENANCE_TEXT];
-    memset(text, 0, sizeof text);
-    memcpy(text, info, strnlen(info, sizeof text - 1));
-    const hsize_t start[2] = {(hsize_t)row, 0}, extent[2] = {1, EOC_PROVENANCE_TEXT}, total = EOC_PROVENANCE_TEXT;
-    hid_t file_space = H5Dget_space(store->info), memory_space = H5Screate_simple(1, &total, NULL);
+    hid_t file_space = H5Dget_space(dataset), memory_space = H5Screate_simple(1, &total, NULL);
     H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
-    const herr_t written = H5Dwrite(store->info, H5T_C_S1, memory_space, file_space, H5P_DEFAULT, text);
+    eoc_status status = EOC_OK;
+    if (H5Dwrite(dataset, type, memory_space, file_space, H5P_DEFAULT, values) < 0) {
+        status = eoc_h5_fail(store->path, "provenance cannot be written");
+    }
     H5Sclose(memory_space);
     H5Sclose(file_space);
-    return written;
+    return status;
 }
 
 eoc_status eoc_store_write_run(eoc_store *store, int row, double start, double end, int ranks, const char *info)
 {
-    if (write_one(store->start, row, H5T_NATIVE_DOUBLE, &start) < 0 ||
-        write_one(store->end, row, H5T_NATIVE_DOUBLE, &end) < 0 ||
-        write_one(store->ranks, row, H5T_NATIVE_INT, &ranks) < 0 || write_info(store, row, info) < 0) {
-        return eoc_h5_fail(store->path, "provenance cannot be written");
-    }
-    return EOC_OK;
+    const hsize_t first[2] = {(hsize_t)row, 0}, one[1] = {1}, one_text[2] = {1, EOC_PROVENANCE_TEXT};
+    char text[EOC_PROVENANCE_TEXT] = "";
+    memcpy(text, info, strnlen(info, sizeof text - 1));
+    EOC_TRY(write_block(store, store->start, first, one, 1, H5T_NATIVE_DOUBLE, &start));
+    EOC_TRY(write_block(store, store->end, first, one, 1, H5T_NATIVE_DOUBLE, &end));
+    EOC_TRY(write_block(store, store->ranks, first, one, 1, H5T_NATIVE_INT, &ranks));
+    return write_block(store, store->info, first, one_text, EOC_PROVENANCE_TEXT, H5T_C_S1, text);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,7 +143,10 @@ static eoc_status check_size(const run *r)
 static eoc_status read_or_create(run *r)
 {
     const char *path = r->options->output;
-    const bool there = access(path, F_OK) == 0;
+    struct stat entry;
+    const bool there = stat(path, &entry) == 0;
+    EOC_REQUIRE(!there || !S_ISDIR(entry.st_mode), EOC_ERR_USAGE, "%s is a directory; -o takes the name of a file",
+                path);
     if (there && !r->options->overwrite) {
         return eoc_store_read_state(path, &r->store_plan, &r->state);
     }
