@@ -406,13 +406,27 @@ static eoc_status publish(const char *temporary, const char *path)
     return EOC_OK;
 }
 
-eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
+/*
+ * Asks the file system for all the space first. HDF5 finds a full disk too, but then can neither close the file nor end
+ * without a crash.
+ */
+static eoc_status reserve(const char *path, const eoc_store_plan *plan)
 {
-    eoc_h5_quiet();
-    eoc_text temporary = {0};
-    eoc_text_append(&temporary, "%s.tmp", path);
-    skeleton s = {.path = temporary.data, .plan = plan};
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    EOC_REQUIRE(fd >= 0, EOC_ERR_IO, "%s: cannot be created: %s", path, strerror(errno));
+    const double bytes = eoc_store_bytes(plan);
+    const int error = posix_fallocate(fd, 0, (off_t)bytes);
+    close(fd);
+    if (error != 0 && error != EINVAL && error != EOPNOTSUPP) {
+        unlink(path);
+        return EOC_FAIL(EOC_ERR_IO, "%s: %.4g MB cannot be allocated: %s", path, bytes / 1e6, strerror(error));
+    }
+    return EOC_OK;
+}
 
+static eoc_status write_skeleton(const char *path, const eoc_store_plan *plan)
+{
+    skeleton s = {.path = path, .plan = plan};
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = tracked(H5P_FILE_CREATE);
     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     s.file = H5Fcreate(s.path, H5F_ACC_TRUNC, creation, access);
@@ -422,12 +436,23 @@ eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
     H5Pclose(access);
     if (created) {
         fill_file(&s);
-        const herr_t closed = H5Fclose(s.file);
-        good(&s, closed, "cannot be closed");
+        good(&s, H5Fclose(s.file), "cannot be closed");
     }
-    eoc_status status = s.failed ? EOC_ERR_IO : publish(s.path, path);
-    if (status != EOC_OK) {
-        unlink(s.path);
+    return s.failed ? EOC_ERR_IO : EOC_OK;
+}
+
+eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
+{
+    eoc_h5_quiet();
+    eoc_text temporary = {0};
+    eoc_text_append(&temporary, "%s.tmp", path);
+    eoc_status status = reserve(temporary.data, plan);
+    if (status == EOC_OK) {
+        status = write_skeleton(temporary.data, plan);
+        status = status == EOC_OK ? publish(temporary.data, path) : status;
+        if (status != EOC_OK) {
+            unlink(temporary.data);
+        }
     }
     eoc_text_clear(&temporary);
     return status;
@@ -436,7 +461,10 @@ eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
 double eoc_store_bytes(const eoc_store_plan *plan)
 {
     const double units = eoc_grid_num_units(plan->grid), points = eoc_grid_num_points(plan->grid);
-    double bytes = 65536.0 + (double)EOC_PROVENANCE_ROWS * (EOC_PROVENANCE_TEXT + 24.0);
+    double bytes = 131072.0 + (double)EOC_PROVENANCE_ROWS * (EOC_PROVENANCE_TEXT + 24.0);
+    for (int id = 0; id < EOC_NUM_AXES; id++) {
+        bytes += (plan->grid->axes[id].names ? 64.0 : 8.0) * plan->grid->axes[id].count;
+    }
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = eoc_variable_row(row);
         if (plan->layout->included[row]) {
