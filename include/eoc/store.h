@@ -27,6 +27,9 @@ typedef struct {
     const char *program;       /* "eoc 0.1.0 (commit)" */
 } eoc_store_plan;
 
+/** The library behind it, such as "HDF5 1.10.8". */
+const char *eoc_store_library(void);
+
 /** Bytes of the file. */
 double eoc_store_bytes(const eoc_store_plan *plan);
 
@@ -57,6 +60,10 @@ typedef struct eoc_store eoc_store;
 /** Phase 2. Collective over comm; the same verdict everywhere. `plan` must outlive the store. */
 eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store);
 eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store);
+
+/** Phase 2 for one process, serial driver: MPI need not be there. Not collective. */
+eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store);
+eoc_status eoc_store_close(eoc_store **store);
 
 /** Marks a unit as begun: status running, attempts as given. */
 eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts);

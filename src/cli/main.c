@@ -3,10 +3,12 @@
 
 #include "eoc/linalg.h"
 #include "eoc/record.h"
+#include "eoc/store.h"
 #include "eoc/text.h"
 #include "eoc/vecmath.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -25,6 +27,18 @@ enum { NUM_COMMANDS = sizeof commands / sizeof commands[0] };
 const char *eoc_cli_program(void)
 {
     return "eoc " EOC_VERSION " (" EOC_COMMIT ")";
+}
+
+int eoc_cli_launched_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *rank = getenv(names[i]);
+        if (rank) {
+            return atoi(rank);
+        }
+    }
+    return 0;
 }
 
 static void help(FILE *out)
@@ -46,8 +60,12 @@ static void help(FILE *out)
 
 static void version(void)
 {
-    printf("%s\nresult file schema %s, physics version %d\nBLAS: %s\nvector instructions: %s\n", eoc_cli_program(),
-           EOC_SCHEMA_VERSION, EOC_PHYSICS_VERSION, eoc_linalg_description(), eoc_vec_isa());
+    char mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(mpi, &length);
+    mpi[strcspn(mpi, ",\n")] = '\0';
+    printf("%s\nresult file schema %s, physics version %d\n%s\n%s\n%s\nvector instructions: %s\n", eoc_cli_program(),
+           EOC_SCHEMA_VERSION, EOC_PHYSICS_VERSION, mpi, eoc_store_library(), eoc_linalg_description(), eoc_vec_isa());
 }
 
 static int unknown(const char *word)
@@ -57,6 +75,9 @@ static int unknown(const char *word)
         names[i] = commands[i].name;
     }
     const char *nearest = eoc_text_nearest(word, names, NUM_COMMANDS);
+    if (eoc_cli_launched_rank() > 0) {
+        return EXIT_USAGE;
+    }
     fprintf(stderr, "eoc: unknown command '%s'%s%s%s; see eoc --help\n", word, nearest ? "; did you mean '" : "",
             nearest ? nearest : "", nearest ? "'?" : "");
     return EXIT_USAGE;

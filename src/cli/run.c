@@ -5,9 +5,12 @@
 #include "eoc/text.h"
 
 #include <argp.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_QUIET = 'q', KEY_OVERWRITE = 256, KEY_MAX_FILE_SIZE, KEY_SHUFFLE };
 
@@ -72,6 +75,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         a->sets[a->num_sets++] = value;
         return 0;
     case KEY_OUTPUT:
+        if (!*value) {
+            argp_error(state, "--output: the name of the result file is empty");
+        }
         a->output = value;
         return 0;
     case KEY_OVERWRITE:
@@ -172,11 +178,35 @@ static int run_all(const arguments *a, const eoc_sweep *sweep, const char *outpu
     return status == EOC_ERR_PEER && worst == EXIT_DONE ? EXIT_OTHER : worst;
 }
 
+/* Every rank reads the same command line; only the first tells what is wrong with it. */
+static int parse_once(int argc, char **argv, arguments *a)
+{
+    argp_err_exit_status = EXIT_USAGE;
+    const int silent = eoc_cli_launched_rank() > 0 ? open("/dev/null", O_WRONLY) : -1;
+    const int kept = silent >= 0 ? dup(STDERR_FILENO) : -1;
+    if (silent >= 0) {
+        dup2(silent, STDERR_FILENO);
+        close(silent);
+    }
+    const int wrong = argp_parse(&argp, argc, argv, 0, NULL, a);
+    if (kept >= 0) {
+        dup2(kept, STDERR_FILENO);
+        close(kept);
+    }
+    return wrong;
+}
+
+/* -o may not name the sweep file itself: --overwrite would take it. */
+static bool is_same_file(const char *path, const char *other)
+{
+    struct stat a, b;
+    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int eoc_cli_run(int argc, char **argv)
 {
     arguments a = {.max_file_bytes = 20e9};
-    argp_err_exit_status = EXIT_USAGE;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
+    if (parse_once(argc, argv, &a) != 0) {
         return EXIT_USAGE;
     }
     eoc_run_catch_signals();
@@ -203,7 +233,11 @@ int eoc_cli_run(int argc, char **argv)
             default_output(a.path, &output);
         }
         join_words(argc, argv, &command_line);
-        code = run_all(&a, &sweep, output.data, command_line.data);
+        if (!is_same_file(a.path, output.data)) {
+            code = run_all(&a, &sweep, output.data, command_line.data);
+        } else if (rank == 0) {
+            fprintf(stderr, "eoc: %s is the sweep file itself; name another result file with -o\n", output.data);
+        }
     }
     eoc_text_clear(&errors);
     eoc_text_clear(&output);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "h5.h"
 
+#include "eoc/store.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +39,15 @@ eoc_status eoc_h5_fail(const char *path, const char *doing)
 void eoc_h5_quiet(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+const char *eoc_store_library(void)
+{
+    static char text[48];
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, sizeof text, "HDF5 %u.%u.%u", major, minor, release);
+    return text;
 }
 
 hid_t eoc_h5_file_type(eoc_type type)

@@ -413,7 +413,7 @@ static eoc_status publish(const char *temporary, const char *path)
 static eoc_status reserve(const char *path, const eoc_store_plan *plan)
 {
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    EOC_REQUIRE(fd >= 0, EOC_ERR_IO, "%s: cannot be created: %s", path, strerror(errno));
+    EOC_REQUIRE(fd >= 0, EOC_ERR_USAGE, "%s: cannot be created: %s; name another file with -o", path, strerror(errno));
     const double bytes = eoc_store_bytes(plan);
     const int error = posix_fallocate(fd, 0, (off_t)bytes);
     close(fd);

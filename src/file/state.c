@@ -83,8 +83,8 @@ static eoc_status read_variable(const char *path, hid_t file, const eoc_store_pl
     hsize_t wanted[EOC_MAX_RANK], found[H5S_MAX_RANK];
     const int rank = eoc_h5_shape(plan->grid, plan->layout, v, wanted);
     hid_t dataset = open_dataset(file, group, name);
-    EOC_REQUIRE(dataset >= 0, EOC_ERR_IO, "%s: the variable %s/%s is missing: the file is damaged or not eoc's", path,
-                group, name);
+    EOC_REQUIRE(dataset >= 0, EOC_ERR_USAGE, "%s: the variable %s/%s is missing: the file is damaged or not eoc's",
+                path, group, name);
     hid_t space = H5Dget_space(dataset);
     bool right = H5Sget_simple_extent_ndims(space) == rank;
     size_t count = 1;
@@ -100,8 +100,8 @@ static eoc_status read_variable(const char *path, hid_t file, const eoc_store_pl
     const bool read =
         *values && H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
     H5Dclose(dataset);
-    EOC_REQUIRE(right, EOC_ERR_IO, "%s: %s/%s has another shape than the sweep's grid", path, group, name);
-    EOC_REQUIRE(read, EOC_ERR_IO, "%s: %s/%s cannot be read: the file is damaged", path, group, name);
+    EOC_REQUIRE(right, EOC_ERR_USAGE, "%s: %s/%s has another shape than the sweep's grid", path, group, name);
+    EOC_REQUIRE(read, EOC_ERR_USAGE, "%s: %s/%s cannot be read: the file is damaged", path, group, name);
     return EOC_OK;
 }
 
@@ -138,9 +138,14 @@ static eoc_status check_versions(const char *path, hid_t file)
     char *source = read_text_attribute(file, "source"), *schema = read_text_attribute(file, "schema_version");
     eoc_status status = EOC_OK;
     if (!source || !schema || strncmp(source, "eoc ", 4) != 0) {
-        status = EOC_FAIL(EOC_ERR_IO, "%s is an HDF5 file, but not a result file of eoc; name another with -o", path);
+        status = EOC_FAIL(
+            EOC_ERR_USAGE,
+            "%s is an HDF5 file, but not a result file of eoc; name another with -o, or give --overwrite to begin anew",
+            path);
     } else if (atoi(schema) != atoi(EOC_SCHEMA_VERSION)) {
-        status = EOC_FAIL(EOC_ERR_USAGE, "%s has schema version %s, this program writes %s; name another file with -o",
+        status = EOC_FAIL(EOC_ERR_USAGE,
+                          "%s has schema version %s, this program writes %s; name another file with -o, or give "
+                          "--overwrite to begin anew",
                           path, schema, EOC_SCHEMA_VERSION);
     }
     H5free_memory(source);
@@ -169,7 +174,7 @@ static eoc_status check_identity(const char *path, hid_t file, const eoc_store_p
     char *identity = read_text_dataset(file, "provenance", "identity");
     eoc_status status = EOC_OK;
     if (!identity) {
-        status = EOC_FAIL(EOC_ERR_IO, "%s: provenance/identity is missing: the file is damaged or not eoc's", path);
+        status = EOC_FAIL(EOC_ERR_USAGE, "%s: provenance/identity is missing: the file is damaged or not eoc's", path);
     } else if (strcmp(identity, plan->identity_text) != 0) {
         status = differing_sweep(path, identity, plan->identity_text);
     }
@@ -188,7 +193,7 @@ static eoc_status read_next_run(const char *path, hid_t file, int *next_run)
         H5Sclose(space);
         H5Dclose(dataset);
     }
-    EOC_REQUIRE(right, EOC_ERR_IO, "%s: provenance/start cannot be read: the file is damaged", path);
+    EOC_REQUIRE(right, EOC_ERR_USAGE, "%s: provenance/start cannot be read: the file is damaged", path);
     /* When all rows are used the last one is written again. */
     *next_run = 0;
     while (*next_run < EOC_PROVENANCE_ROWS - 1 && !isnan(start[*next_run])) {
@@ -216,10 +221,10 @@ eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eo
 {
     eoc_h5_quiet();
     *state = (eoc_store_state){0};
-    EOC_REQUIRE(access(path, R_OK | W_OK) == 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
+    EOC_REQUIRE(access(path, R_OK | W_OK) == 0, EOC_ERR_USAGE, "%s: %s", path, strerror(errno));
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     EOC_REQUIRE(
-        file >= 0, EOC_ERR_IO,
+        file >= 0, EOC_ERR_USAGE,
         "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to begin anew", path);
     const eoc_status status = read_all(path, file, plan, state);
     H5Fclose(file);

@@ -56,17 +56,25 @@ static eoc_status open_datasets(eoc_store *store)
     return EOC_OK;
 }
 
-static eoc_status open_file(MPI_Comm comm, const char *path, eoc_store *store)
+/* access: the driver, owned by the caller. */
+static eoc_status open_file(const char *path, hid_t access, const char *doing, eoc_store *store)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
     store->file = H5Fopen(path, H5F_ACC_RDWR, access);
-    const eoc_status opened = store->file < 0 ? eoc_h5_fail(path, "cannot be opened by all ranks") : EOC_OK;
-    H5Pclose(access);
-    EOC_TRY(opened);
+    if (store->file < 0) {
+        return eoc_h5_fail(path, doing);
+    }
     store->sync_fd = open(path, O_WRONLY | O_CLOEXEC);
     EOC_REQUIRE(store->sync_fd >= 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
     return open_datasets(store);
+}
+
+static eoc_status open_file_all(MPI_Comm comm, const char *path, eoc_store *store)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
+    const eoc_status status = open_file(path, access, "cannot be opened by all ranks", store);
+    H5Pclose(access);
+    return status;
 }
 
 static void close_dataset(hid_t dataset)
@@ -100,11 +108,11 @@ static void destroy(eoc_store **store)
     *store = NULL;
 }
 
-eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store)
+/* A store without its file; NULL and a sentence when memory ran out. */
+static eoc_store *create(const char *path, const eoc_store_plan *plan)
 {
     eoc_h5_quiet();
     eoc_store *s = calloc(1, sizeof *s);
-    eoc_status status = EOC_OK;
     if (s) {
         s->plan = plan;
         s->sync_fd = -1;
@@ -112,15 +120,40 @@ eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_p
         s->datasets = calloc((size_t)eoc_variable_count(), sizeof *s->datasets);
     }
     if (!s || !s->path || !s->datasets) {
-        status = EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
+        (void)EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
+        destroy(&s);
     }
-    status = agree_all(comm, status);
+    return s;
+}
+
+/* The datasets first: a file is closed for good only when nothing of it is open. */
+static void destroy_with_file(eoc_store **store)
+{
+    const hid_t file = (*store)->file;
+    destroy(store);
+    if (file > 0) {
+        H5Fclose(file);
+    }
+}
+
+static eoc_status close_file(eoc_store **store)
+{
+    const hid_t file = (*store)->file;
+    char path[1024];
+    strncpy(path, (*store)->path, sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    destroy(store);
+    return H5Fclose(file) < 0 ? eoc_h5_fail(path, "cannot be closed") : EOC_OK;
+}
+
+eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store)
+{
+    eoc_store *s = create(path, plan);
+    eoc_status status = agree_all(comm, s ? EOC_OK : EOC_ERR_NOMEM);
     if (status == EOC_OK) {
-        status = agree_all(comm, open_file(comm, path, s));
-        if (status != EOC_OK && s->file > 0) {
-            hid_t file = s->file;
-            destroy(&s);
-            H5Fclose(file);
+        status = agree_all(comm, open_file_all(comm, path, s));
+        if (status != EOC_OK) {
+            destroy_with_file(&s);
         }
     }
     if (status != EOC_OK) {
@@ -133,14 +166,27 @@ eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_p
 
 eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store)
 {
-    eoc_store *s = *store;
-    hid_t file = s->file;
-    char path[1024];
-    strncpy(path, s->path, sizeof path - 1);
-    path[sizeof path - 1] = '\0';
-    destroy(store);
-    const eoc_status mine = H5Fclose(file) < 0 ? eoc_h5_fail(path, "cannot be closed") : EOC_OK;
-    return agree_all(comm, mine);
+    return agree_all(comm, close_file(store));
+}
+
+eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store)
+{
+    eoc_store *s = create(path, plan);
+    if (!s) {
+        return EOC_ERR_NOMEM;
+    }
+    const eoc_status status = open_file(path, H5P_DEFAULT, "cannot be opened", s);
+    if (status != EOC_OK) {
+        destroy_with_file(&s);
+        return status;
+    }
+    *store = s;
+    return EOC_OK;
+}
+
+eoc_status eoc_store_close(eoc_store **store)
+{
+    return close_file(store);
 }
 
 /* -- raw writes -- */

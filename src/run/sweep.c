@@ -8,6 +8,7 @@
 
 #include "progress.h"
 #include "provenance.h"
+#include "theory_points.h"
 
 #include <errno.h>
 #include <math.h>
@@ -124,18 +125,44 @@ static void bytes_text(double bytes, char out[32])
     snprintf(out, 32, "%.3g %s", bytes, units[unit]);
 }
 
+/* The keys that make the file large: the longest axes, and the layers where every one of many is kept. */
+static void name_large_keys(const run *r, eoc_text *keys)
+{
+    const eoc_grid *grid = &r->sweep->grid;
+    int longest = 1;
+    for (int id = 0; id < EOC_NUM_AXES; id++) {
+        longest = grid->axes[id].count > longest ? grid->axes[id].count : longest;
+    }
+    for (int id = 0; id < EOC_NUM_AXES; id++) {
+        if (grid->axes[id].count > 1 && grid->axes[id].count >= longest / 10) {
+            eoc_text_append(keys, "%sgrid.%s (%d values)", keys->length ? ", " : "",
+                            eoc_axis_row_of((eoc_axis_id)id)->name, grid->axes[id].count);
+        }
+    }
+    if (r->layout.num_layers > 30) {
+        eoc_text_append(keys, "%sprobe.layers (%d kept; 'log 30' keeps 30)", keys->length ? ", " : "",
+                        r->layout.num_layers);
+    }
+}
+
 static eoc_status check_size(const run *r)
 {
     const double bytes = eoc_store_bytes(&r->store_plan), units = eoc_grid_num_units(&r->sweep->grid);
+    if (bytes <= r->options->max_file_bytes && units < 9e15) {
+        return EOC_OK;
+    }
     char size[32], limit[32];
     bytes_text(bytes, size);
     bytes_text(r->options->max_file_bytes, limit);
-    EOC_REQUIRE(
-        bytes <= r->options->max_file_bytes && units < 9e15, EOC_ERR_USAGE,
-        "the result file would hold %.6g units and take %s, more than --max-file-size %s: fewer values on the axes, or "
-        "'probe.layers: log 30' instead of every layer, make it smaller",
-        units, size, limit);
-    return EOC_OK;
+    eoc_text keys = {0};
+    name_large_keys(r, &keys);
+    const eoc_status status =
+        EOC_FAIL(EOC_ERR_USAGE,
+                 "the result file would hold %.6g units and take %s, more than --max-file-size %s; fewer of %s "
+                 "make it smaller",
+                 units, size, limit, keys.data ? keys.data : "its values");
+    eoc_text_clear(&keys);
+    return status;
 }
 
 /* -- opening: rank 0 reads or makes the file, all open it -- */
@@ -211,94 +238,20 @@ static void print_plan(const run *r)
     fprintf(stderr, "eoc: writing %s (%s)\n", r->options->output, size);
 }
 
-/* -- theory: each distinct (activation, effective weight variance, bias variance) once, shared out over the ranks -- */
-
-typedef struct {
-    double effective, bias_variance;
-    int activation;
-    int in_theory;
-    int64_t point;
-} theory_point;
-
-static int by_maps(const void *a, const void *b)
-{
-    const theory_point *x = a, *y = b;
-    if (x->in_theory != y->in_theory) {
-        return x->in_theory - y->in_theory;
-    }
-    if (x->activation != y->activation) {
-        return x->activation - y->activation;
-    }
-    if (x->effective != y->effective) {
-        return x->effective < y->effective ? -1 : 1;
-    }
-    if (x->bias_variance != y->bias_variance) {
-        return x->bias_variance < y->bias_variance ? -1 : 1;
-    }
-    return 0;
-}
-
-static eoc_network network_of_point(const run *r, int64_t point)
-{
-    const int replicas = r->sweep->grid.axes[EOC_AXIS_REPLICA].count;
-    return eoc_grid_get(&r->sweep->grid, r->sweep->seed, point * replicas).network;
-}
-
-/* Points without theory so far, those with the same maps together. */
-static eoc_status list_theory_points(const run *r, theory_point **list, int64_t *count)
-{
-    const int64_t num_points = (int64_t)eoc_grid_num_points(&r->sweep->grid);
-    const int replicas = r->sweep->grid.axes[EOC_AXIS_REPLICA].count;
-    *list = malloc(sizeof **list * (size_t)num_points);
-    EOC_REQUIRE(*list, EOC_ERR_NOMEM, "out of memory for theory");
-    *count = 0;
-    for (int64_t point = 0; point < num_points; point++) {
-        if (r->state.theory_status[point] & EOC_THEORY_NOT_COMPUTED) {
-            const eoc_unit u = eoc_grid_get(&r->sweep->grid, r->sweep->seed, point * replicas);
-            const double sum =
-                eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
-            (*list)[(*count)++] = (theory_point){.effective = eoc_text_round(sum),
-                                                 .bias_variance = u.network.bias_variance,
-                                                 .activation = u.indices[EOC_AXIS_ACTIVATION],
-                                                 .in_theory = eoc_initializer_in_theory(&u.network.initializer),
-                                                 .point = point};
-        }
-    }
-    qsort(*list, (size_t)*count, sizeof **list, by_maps);
-    return EOC_OK;
-}
-
-static eoc_status write_theory_group(run *r, const theory_point *group, int64_t count, void *block)
-{
-    const eoc_network first = network_of_point(r, group[0].point);
-    eoc_prediction *prediction = NULL;
-    EOC_TRY(eoc_prediction_create(&r->sweep->probe, &first, r->max_depth, &prediction));
-    eoc_status status = EOC_OK;
-    for (int64_t i = 0; i < count && status == EOC_OK; i++) {
-        const eoc_network network = network_of_point(r, group[i].point);
-        eoc_point_record record;
-        eoc_layout_point(&r->layout, block, &record);
-        status = eoc_prediction_fill(prediction, &network, &r->layout, &record);
-        if (status == EOC_OK) {
-            status = eoc_store_write_point(r->store, group[i].point, block);
-        }
-    }
-    eoc_prediction_destroy(&prediction);
-    return status;
-}
+/* -- theory: shared out over the ranks -- */
 
 static eoc_status compute_theory(run *r)
 {
-    theory_point *list = NULL;
+    eoc_theory_point *list = NULL;
     int64_t count = 0, group = 0;
-    EOC_TRY(list_theory_points(r, &list, &count));
+    EOC_TRY(eoc_theory_points_list(r->sweep, r->state.theory_status, &list, &count));
     void *block = calloc(1, r->layout.point_bytes);
     eoc_status status = block ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for theory");
     for (int64_t from = 0, to; from < count && status == EOC_OK && !stop_asked; from = to, group++) {
-        for (to = from + 1; to < count && by_maps(&list[from], &list[to]) == 0; to++) {
-        }
+        to = eoc_theory_points_group_end(list, count, from);
         if (group % r->num_ranks == r->rank) {
-            status = write_theory_group(r, list + from, to - from, block);
+            status =
+                eoc_theory_points_write(r->sweep, &r->layout, r->max_depth, list + from, to - from, r->store, block);
             eoc_progress_tick(&r->progress);
         }
     }

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "theory_points.h"
+
+#include "eoc/text.h"
+
+#include <stdlib.h>
+
+static int by_maps(const void *a, const void *b)
+{
+    const eoc_theory_point *x = a, *y = b;
+    if (x->in_theory != y->in_theory) {
+        return x->in_theory - y->in_theory;
+    }
+    if (x->activation != y->activation) {
+        return x->activation - y->activation;
+    }
+    if (x->effective != y->effective) {
+        return x->effective < y->effective ? -1 : 1;
+    }
+    if (x->bias_variance != y->bias_variance) {
+        return x->bias_variance < y->bias_variance ? -1 : 1;
+    }
+    return 0;
+}
+
+static int by_maps_then_point(const void *a, const void *b)
+{
+    const eoc_theory_point *x = a, *y = b;
+    const int order = by_maps(a, b);
+    return order != 0 ? order : x->point < y->point ? -1 : x->point > y->point;
+}
+
+static eoc_unit unit_of_point(const eoc_sweep *sweep, int64_t point)
+{
+    const int replicas = sweep->grid.axes[EOC_AXIS_REPLICA].count;
+    return eoc_grid_get(&sweep->grid, sweep->seed, point * replicas);
+}
+
+eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory_status, eoc_theory_point **list,
+                                  int64_t *count)
+{
+    const int64_t num_points = (int64_t)eoc_grid_num_points(&sweep->grid);
+    *list = malloc(sizeof **list * (size_t)num_points);
+    EOC_REQUIRE(*list, EOC_ERR_NOMEM, "out of memory for theory");
+    *count = 0;
+    for (int64_t point = 0; point < num_points; point++) {
+        if (!theory_status || theory_status[point] & EOC_THEORY_NOT_COMPUTED) {
+            const eoc_unit u = unit_of_point(sweep, point);
+            const double sum =
+                eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
+            (*list)[(*count)++] = (eoc_theory_point){.effective = eoc_text_round(sum),
+                                                     .bias_variance = u.network.bias_variance,
+                                                     .activation = u.indices[EOC_AXIS_ACTIVATION],
+                                                     .in_theory = eoc_initializer_in_theory(&u.network.initializer),
+                                                     .point = point};
+        }
+    }
+    /* By point within a group: its first point, whose digits the maps are iterated with, is the same every time. */
+    qsort(*list, (size_t)*count, sizeof **list, by_maps_then_point);
+    return EOC_OK;
+}
+
+int64_t eoc_theory_points_group_end(const eoc_theory_point *list, int64_t count, int64_t from)
+{
+    int64_t end = from + 1;
+    while (end < count && by_maps(&list[from], &list[end]) == 0) {
+        end++;
+    }
+    return end;
+}
+
+eoc_status eoc_theory_points_write(const eoc_sweep *sweep, const eoc_layout *layout, int max_depth,
+                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block)
+{
+    const eoc_network first = unit_of_point(sweep, group[0].point).network;
+    eoc_prediction *prediction = NULL;
+    EOC_TRY(eoc_prediction_create(&sweep->probe, &first, max_depth, &prediction));
+    eoc_status status = EOC_OK;
+    for (int64_t i = 0; i < count && status == EOC_OK; i++) {
+        const eoc_network network = unit_of_point(sweep, group[i].point).network;
+        eoc_point_record record;
+        eoc_layout_point(layout, block, &record);
+        status = eoc_prediction_fill(prediction, &network, layout, &record);
+        if (status == EOC_OK) {
+            status = eoc_store_write_point(store, group[i].point, block);
+        }
+    }
+    eoc_prediction_destroy(&prediction);
+    return status;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The theory of a sweep's points: those with the same maps together, so that each map is iterated once. Serial; private
+ * to this folder. */
+#ifndef EOC_RUN_THEORY_POINTS_H
+#define EOC_RUN_THEORY_POINTS_H
+
+#include "eoc/record.h"
+#include "eoc/store.h"
+#include "eoc/sweep.h"
+
+typedef struct {
+    double effective, bias_variance;
+    int activation;
+    int in_theory;
+    int64_t point;
+} eoc_theory_point;
+
+/**
+ * Points without theory so far, grouped by (in theory, activation, effective weight variance, bias variance).
+ *
+ * @param theory_status  (points) as in the file; NULL: every point is wanted
+ * @param list           (count) to be freed by the caller
+ */
+eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory_status, eoc_theory_point **list,
+                                  int64_t *count);
+
+/** One past the last point of the group that begins at `from`. */
+int64_t eoc_theory_points_group_end(const eoc_theory_point *list, int64_t count, int64_t from);
+
+/** Computes one group of `count` points and writes them. block: (layout->point_bytes) scratch. */
+eoc_status eoc_theory_points_write(const eoc_sweep *sweep, const eoc_layout *layout, int max_depth,
+                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block);
+
+#endif
