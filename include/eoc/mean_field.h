@@ -100,7 +100,7 @@ typedef struct {
  *
  * Found on a logarithmic scan of q with its slopes, so that two points are told apart, or seen to touch,
  * however near each other: gelu at (2, 0.1) and the half-stable points of gelu and silu
- * (tests/unit/test_mean_field.c).
+ * (tests/unit/test_mean_field.c). The scan's expectations are kept for the last few activations (static; one thread).
  */
 eoc_status eoc_mean_field_fixed_points(const eoc_activation *act, double sigma_w2, double sigma_b2, int capacity,
                                        eoc_fixed_point *points, int *count);
@@ -125,6 +125,26 @@ double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1)
  */
 eoc_status eoc_mean_field_log_lambda_max(const eoc_activation *act, double sigma_w2, double q_star, int depth,
                                          double s_1, double *log_lambda_max);
+
+/** How 1 - c^l falls where chi_1 = 1: as coefficient/l^power. */
+typedef struct {
+    int power; /* 2 where dphi jumps, 1 where phi is smooth (or only phi'' jumps); 0: c does not move, or chi_1 is not 1
+                */
+    double coefficient;
+} eoc_decay;
+
+/**
+ * Algebraic decay of 1 - c on the critical line, from any start, as l grows.
+ *
+ * Jumps J_i of dphi at x_i: 18 pi^2/(sigma_w2^2 K^2 l^2), K = sum J_i^2 exp(-x_i^2/(2 q)); relu: 9 pi^2/2. Else beta/l,
+ * beta = 2 E[dphi^2]/(q E[phi''^2]).
+ *
+ * @param sigma_w2, q_star  a point with sigma_w2 E[dphi^2] = 1 within 1e-8; q_star finite, > 0
+ *
+ * Accuracy: against the iterated map at 10^4 layers in tests/unit/test_mean_field.c. Source: Hayou, Doucet &
+ * Rousseau 2019, arXiv:1902.06853.
+ */
+eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, double q_star, eoc_decay *decay);
 
 /* -- curves -- */
 

@@ -27,6 +27,12 @@ typedef struct {
     const char *program;       /* "eoc 0.1.0 (commit)" */
 } eoc_store_plan;
 
+/**
+ * Collective over comm. The same verdict everywhere: EOC_OK only if every rank brought EOC_OK; a rank that brought it
+ * gets EOC_ERR_PEER when another did not. Every local status goes through here before the next collective call.
+ */
+eoc_status eoc_agree_all(MPI_Comm comm, eoc_status mine);
+
 /** The library behind it, such as "HDF5 1.10.8". */
 const char *eoc_store_library(void);
 

@@ -10,7 +10,8 @@ typedef int eoc_command_function(int argc, char **argv);
 
 eoc_command_function eoc_cli_run, eoc_cli_list;
 
-/** This process's rank as its launcher (mpirun, srun) tells it in the environment, before MPI is there; 0 without one. */
+/** This process's rank as its launcher (mpirun, srun) tells it in the environment, before MPI is there; 0 without one.
+ */
 int eoc_cli_launched_rank(void);
 
 /** "eoc 0.1.0 (commit)" */

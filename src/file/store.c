@@ -24,7 +24,7 @@ struct eoc_store {
 
 /* -- open and close -- */
 
-static eoc_status agree_all(MPI_Comm comm, eoc_status mine)
+eoc_status eoc_agree_all(MPI_Comm comm, eoc_status mine)
 {
     int any_bad = mine != EOC_OK;
     MPI_Allreduce(MPI_IN_PLACE, &any_bad, 1, MPI_INT, MPI_LOR, comm);
@@ -149,9 +149,9 @@ static eoc_status close_file(eoc_store **store)
 eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_plan *plan, eoc_store **store)
 {
     eoc_store *s = create(path, plan);
-    eoc_status status = agree_all(comm, s ? EOC_OK : EOC_ERR_NOMEM);
+    eoc_status status = eoc_agree_all(comm, s ? EOC_OK : EOC_ERR_NOMEM);
     if (status == EOC_OK) {
-        status = agree_all(comm, open_file_all(comm, path, s));
+        status = eoc_agree_all(comm, open_file_all(comm, path, s));
         if (status != EOC_OK) {
             destroy_with_file(&s);
         }
@@ -166,7 +166,7 @@ eoc_status eoc_store_open_all(MPI_Comm comm, const char *path, const eoc_store_p
 
 eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store)
 {
-    return agree_all(comm, close_file(store));
+    return eoc_agree_all(comm, close_file(store));
 }
 
 eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store)

@@ -80,13 +80,6 @@ static double wall_time(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static eoc_status agree_all(const run *r, eoc_status mine)
-{
-    int any_bad = mine != EOC_OK;
-    MPI_Allreduce(MPI_IN_PLACE, &any_bad, 1, MPI_INT, MPI_LOR, r->comm);
-    return any_bad && mine == EOC_OK ? EOC_ERR_PEER : mine;
-}
-
 /* -- preparation: serial, the same on every rank -- */
 
 static eoc_status prepare(run *r)
@@ -194,7 +187,8 @@ static eoc_status share_state_all(run *r)
         r->state.theory_status = malloc(points * sizeof *r->state.theory_status);
     }
     const bool enough = r->state.status && r->state.attempts && r->state.theory_status;
-    EOC_TRY(agree_all(r, enough ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the state of %zu units", units)));
+    EOC_TRY(eoc_agree_all(
+        r->comm, enough ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the state of %zu units", units)));
     if (!resumed) {
         for (size_t i = 0; i < points; i++) {
             r->state.theory_status[i] = EOC_THEORY_NOT_COMPUTED;
@@ -226,15 +220,23 @@ static eoc_status allocate(run *r)
     return EOC_OK;
 }
 
+static const char *plural(double count)
+{
+    return count == 1.0 ? "" : "s";
+}
+
 static void print_plan(const run *r)
 {
     char size[32], memory[32];
     bytes_text(eoc_store_bytes(&r->store_plan), size);
     bytes_text(eoc_probe_workspace_bytes(&r->sweep->probe, r->max_depth, r->max_width), memory);
+    const double points = eoc_grid_num_points(&r->sweep->grid);
     const int replicas = r->sweep->grid.axes[EOC_AXIS_REPLICA].count;
-    fprintf(stderr, "eoc: %.15g points x %d replica%s = %lld units, %lld to do; about %.3g s on %d rank%s, %s a rank\n",
-            eoc_grid_num_points(&r->sweep->grid), replicas, replicas == 1 ? "" : "s", (long long)r->plan.num_units,
-            (long long)r->plan.num_pending, r->plan.makespan, r->num_ranks, r->num_ranks == 1 ? "" : "s", memory);
+    fprintf(stderr,
+            "eoc: %.15g point%s x %d replica%s = %lld unit%s, %lld to do; about %.3g s on %d rank%s, %s a rank\n",
+            points, plural(points), replicas, plural(replicas), (long long)r->plan.num_units,
+            plural((double)r->plan.num_units), (long long)r->plan.num_pending, r->plan.makespan, r->num_ranks,
+            plural(r->num_ranks), memory);
     fprintf(stderr, "eoc: writing %s (%s)\n", r->options->output, size);
 }
 
@@ -410,10 +412,10 @@ static eoc_status work_all(run *r, eoc_run_summary *summary)
     status = status == EOC_OK ? do_units(r) : status;
     eoc_progress_end_all(&r->progress);
     summarize_all(r, summary);
-    status = agree_all(r, status);
+    status = eoc_agree_all(r->comm, status);
     const char *ended = status != EOC_OK ? "a file error" : summary->stopped ? "a signal" : "everything was done";
     if (status == EOC_OK) {
-        status = agree_all(r, note_run(r, wall_time(), ended));
+        status = eoc_agree_all(r->comm, note_run(r, wall_time(), ended));
     }
     return status;
 }
@@ -434,20 +436,20 @@ static void release(run *r)
 
 static eoc_status begin_all(run *r)
 {
-    EOC_TRY(agree_all(r, prepare(r)));
-    EOC_TRY(agree_all(r, check_size(r)));
-    EOC_TRY(agree_all(r, allocate(r)));
-    EOC_TRY(agree_all(r, r->rank == 0 ? read_or_create(r) : EOC_OK));
+    EOC_TRY(eoc_agree_all(r->comm, prepare(r)));
+    EOC_TRY(eoc_agree_all(r->comm, check_size(r)));
+    EOC_TRY(eoc_agree_all(r->comm, allocate(r)));
+    EOC_TRY(eoc_agree_all(r->comm, r->rank == 0 ? read_or_create(r) : EOC_OK));
     EOC_TRY(share_state_all(r));
-    EOC_TRY(agree_all(r, eoc_plan_create(&r->sweep->grid, &r->sweep->probe, r->state.status, r->num_ranks,
-                                         r->options->shuffle, &r->plan)));
+    EOC_TRY(eoc_agree_all(r->comm, eoc_plan_create(&r->sweep->grid, &r->sweep->probe, r->state.status, r->num_ranks,
+                                                   r->options->shuffle, &r->plan)));
     const bool told = !r->options->quiet;
     if (told && r->rank == 0) {
         print_plan(r);
     }
-    EOC_TRY(agree_all(r, eoc_progress_begin(&r->progress, r->comm, told, r->plan.num_pending, r->plan.seconds)
-                             ? EOC_OK
-                             : EOC_FAIL(EOC_ERR_NOMEM, "out of memory")));
+    EOC_TRY(eoc_agree_all(r->comm, eoc_progress_begin(&r->progress, r->comm, told, r->plan.num_pending, r->plan.seconds)
+                                       ? EOC_OK
+                                       : EOC_FAIL(EOC_ERR_NOMEM, "out of memory")));
     return eoc_store_open_all(r->comm, r->options->output, &r->store_plan, &r->store);
 }
 

@@ -15,6 +15,9 @@ static const double PI = 3.14159265358979323846;
  * pi/2. */
 static const double FEATURE = 2.0;
 
+/* Panels of the law of d: 21 nodes each, for resolvents near the real line. */
+static const double LAW_PANEL = 0.05;
+
 /* Below exp(LOG_TINY) = 1e-26 phi is linear on either side of 0 to 1e-13; above exp(LOG_HUGE) = 1e26 it is seen as
  * its slopes at infinity to the same. */
 static const double LOG_TINY = -59.867;
@@ -213,6 +216,37 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
             return;
         }
     }
+}
+
+size_t eoc_law_fill(eoc_expectations *e, const eoc_moments *m, double *d, double *weight)
+{
+    size_t num = 0;
+    if (m->regime != EOC_REGIME_GENERAL) {
+        const bool constant = m->regime == EOC_REGIME_CONSTANT;
+        for (int side = 0; side < 2; side++) {
+            d[side] = constant ? m->mu_1 : m->slopes[side] * m->slopes[side];
+            weight[side] = 0.5;
+        }
+        num = 2;
+    } else {
+        fill_nodes(e, m->q, 9.0, LAW_PANEL, 0, true);
+        for (size_t i = 0; i < e->rule->num_nodes; i++) {
+            d[i] = e->dphi[i] * e->dphi[i];
+            weight[i] = e->rule->weight[i];
+        }
+        num = e->rule->num_nodes;
+    }
+    /* Runs of one value, which piecewise straight phi have, become one. */
+    size_t kept = 0;
+    for (size_t i = 1; i < num; i++) {
+        if (d[i] == d[kept]) {
+            weight[kept] += weight[i];
+        } else {
+            d[++kept] = d[i];
+            weight[kept] = weight[i];
+        }
+    }
+    return kept + 1;
 }
 
 void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m)

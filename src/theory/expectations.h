@@ -62,6 +62,12 @@ void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 /* All but the Hermite coefficients and the table. */
 void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 
+/*
+ * The law of d = dphi(u)^2 as weights at values, equal neighbours merged, at the variance of m, whose moments are
+ * filled. d, weight: room for EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS. Returns how many.
+ */
+size_t eoc_law_fill(eoc_expectations *e, const eoc_moments *m, double *d, double *weight);
+
 /* The Hermite coefficients that correlations up to `greatest_c` in size need, where they are worth having. */
 void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m);
 

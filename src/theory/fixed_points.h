@@ -13,9 +13,10 @@ static const double EOC_CRITICAL_TOLERANCE = 1e-11;
 /* f(x), with its derivative in *slope. */
 typedef double (*eoc_sloped_function)(double x, double *slope, void *context);
 
-/* The root in [low, high], where f changes sign, to rounding: Newton's method, bisection where that leaves the
- * bracket. */
-double eoc_find_root(eoc_sloped_function f, void *context, double low, double f_low, double high, double f_high);
+/* The root in [low, high], where f changes sign, to rounding: Newton's method from `start` inside, bisection where
+ * that leaves the bracket. */
+double eoc_find_root(eoc_sloped_function f, void *context, double low, double f_low, double high, double f_high,
+                     double start);
 
 /* A positive fixed point of the length map: log q, chi_q, and whether the map only touches the diagonal. */
 typedef struct {

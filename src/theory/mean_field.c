@@ -9,6 +9,8 @@
 /* Up to this correlation the Hermite series of a kinked phi is worth its terms. */
 #define SERIES_C 0.92
 
+static const double PI = 3.14159265358979323846;
+
 const char *eoc_theory_flag_name(int index)
 {
 #define FLAG_NAME(name, text) text,
@@ -141,13 +143,13 @@ static double attracting_one_minus_c(c_context *map, double chi_1)
         }
         const double low = 1.0 - reach[i], gap_low = c_gap(low, &slope, map);
         if (gap_low >= 0.0) {
-            return eoc_find_root(c_gap, map, low, gap_low, high, gap_high);
+            return eoc_find_root(c_gap, map, low, gap_low, high, gap_high, 0.5 * (low + high));
         }
         high = low;
         gap_high = gap_low;
     }
     eoc_moments_expand(map->e, 1.0, map->m);
-    return eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, high, gap_high);
+    return eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, high, gap_high, 0.5 * high);
 }
 
 /*
@@ -155,13 +157,15 @@ static double attracting_one_minus_c(c_context *map, double chi_1)
  * so it is convex on [0, 1]: c = 1 attracts if chi_1 <= 1, else exactly one point of [0, 1) does, and it
  * attracts negative starts too.
  */
-static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, eoc_mean_field *out)
+static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, double sigma_b2, eoc_mean_field *out)
 {
     out->c_star = 1.0;
     out->chi_c = out->chi_1;
     if (out->chi_1 > 1.0 + EOC_CRITICAL_TOLERANCE) {
         c_context map = {.e = e, .m = m, .sigma_w2 = sigma_w2, .feature_share = sigma_w2 * exp(m->log_phi2 - m->log_q)};
-        const double one_minus_c = attracting_one_minus_c(&map, out->chi_1);
+        /* An odd phi without biases keeps c = 0: said here, or rounding would say 1e-9. */
+        const bool stays_at_zero = e->act.kind->odd && sigma_b2 == 0.0;
+        const double one_minus_c = stays_at_zero ? 1.0 : attracting_one_minus_c(&map, out->chi_1);
         double dphi_dphi = 0.0;
         eoc_pair_fill(e, m, m, one_minus_c, NULL, &dphi_dphi);
         out->status |= EOC_THEORY_CHAOTIC;
@@ -186,7 +190,7 @@ static void find_curvature(eoc_expectations *e, const eoc_moments *m, double sig
                                                : 0.0;
 }
 
-static void find_at(eoc_expectations *e, double sigma_w2, const eoc_q_root *root, eoc_mean_field *out)
+static void find_at(eoc_expectations *e, double sigma_w2, double sigma_b2, const eoc_q_root *root, eoc_mean_field *out)
 {
     eoc_moments m;
     eoc_moments_fill(e, root->log_q, &m);
@@ -200,7 +204,7 @@ static void find_at(eoc_expectations *e, double sigma_w2, const eoc_q_root *root
     if (root->touches) {
         out->status |= EOC_THEORY_Q_HALF_STABLE;
     }
-    find_c(e, &m, sigma_w2, out);
+    find_c(e, &m, sigma_w2, sigma_b2, out);
     find_curvature(e, &m, sigma_w2, out);
 }
 
@@ -278,7 +282,7 @@ static void find_general(eoc_expectations *e, double sigma_w2, double sigma_b2, 
     const double gap_1 = eoc_length_gap(e, sigma_w2, sigma_b2, log_q_1);
     const eoc_q_root *root = root_reached(&found, log_q_1, gap_1);
     if (root) {
-        find_at(e, sigma_w2, root, out);
+        find_at(e, sigma_w2, sigma_b2, root, out);
     } else if (gap_1 > 0.0) {
         find_diverging(e, sigma_w2, sigma_b2, out);
     } else {
@@ -358,4 +362,43 @@ double eoc_mean_field_beta(const eoc_mean_field *point)
 double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1)
 {
     return point->mu_2 / (point->mu_1 * point->mu_1) - 1.0 - s_1;
+}
+
+/* sum J_i^2 exp(-x_i^2/(2 q)) over the jumps of dphi. */
+static double weigh_jumps(const eoc_activation *act, double q)
+{
+    double sum = 0.0;
+    for (int i = 0; i < act->kind->num_kinks; i++) {
+        const double at = act->kind->kinks[i], h = 1e-9;
+        const double jump = eoc_activation_dphi(act, at + h) - eoc_activation_dphi(act, at - h);
+        if (fabs(jump) > 1e-6) { /* less is the slope of a phi whose second derivative alone jumps */
+            const double before = eoc_activation_dphi(act, at - 2.0 * h),
+                         after = eoc_activation_dphi(act, at + 2.0 * h);
+            const double at_kink = 2.0 * jump - (after - before); /* straight lines to the kink itself */
+            sum += at_kink * at_kink * exp(-0.5 * at * at / q);
+        }
+    }
+    return sum;
+}
+
+eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, double q_star, eoc_decay *decay)
+{
+    assert(sigma_w2 > 0.0 && q_star > 0.0 && isfinite(q_star));
+    *decay = (eoc_decay){.coefficient = NAN};
+    eoc_expectations *e = NULL;
+    EOC_TRY(eoc_expectations_create(act, &e));
+    eoc_moments m;
+    eoc_moments_fill(e, log(q_star), &m);
+    if (fabs(sigma_w2 * m.mu_1 - 1.0) <= 1e-8) {
+        const double jumps = weigh_jumps(act, q_star);
+        const double curvature = jumps > 0.0 || act->kind->scale_invariant ? 0.0 : eoc_moments_curvature(e, &m);
+        if (jumps > 0.0) {
+            const double share = PI * 3.0 / (sigma_w2 * jumps);
+            *decay = (eoc_decay){.power = 2, .coefficient = 2.0 * share * share};
+        } else if (curvature > 0.0) {
+            *decay = (eoc_decay){.power = 1, .coefficient = 2.0 * m.mu_1 / (q_star * curvature)};
+        }
+    }
+    eoc_expectations_destroy(&e);
+    return EOC_OK;
 }

@@ -25,7 +25,7 @@ ARROWS = {
 HEADERS = {
     "core": "status text kind rng vecmath linalg quadrature",
     "model": "activation initializer architecture weights",
-    "theory": "mean_field critical",
+    "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
     "study": "probe record",
     "config": "sweep",

@@ -257,11 +257,23 @@ static void half_stable_points(void **state)
     assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2 - 1e-6, 30.0, 0.5, &at), EOC_OK);
     assert_int_equal(at.status & EOC_THEORY_Q_HALF_STABLE, 0);
     assert_true(at.q_star < 0.99 * q_star);
-    /* silu has its ordered fixed point so near (1e-3 below) that twelve digits of the variances do not part the
-     * two. */
+    /* silu: a longer signal stops 2% beyond, at a stable point that mpmath's root of V(q) = q with 25 digits puts at
+     * 14.593101025 (chi_1 = 1.000461732472; the gap between the two is 2e-9); a shorter one at the half-stable point.
+     */
+    eoc_fixed_point points[4];
+    int count = 0;
+    assert_int_equal(eoc_mean_field_fixed_points(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 4, points, &count),
+                     EOC_OK);
+    assert_int_equal(count, 2);
+    assert_true(points[0].half_stable && !points[1].half_stable);
+    CHECK_RELATIVE(points[0].q_star, cases[1].q_star, 1e-5);
+    CHECK_RELATIVE(points[1].q_star, 14.593101025, 1e-8);
+    CHECK_RELATIVE(points[1].chi_1, 1.000461732472, 1e-10);
     assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 30.0, 0.5, &at), EOC_OK);
-    CHECK_RELATIVE(at.q_star, cases[1].q_star, 2e-4);
-    CHECK_NEAR(at.chi_q, 1.0, 1e-7);
+    CHECK_RELATIVE(at.q_star, 14.593101025, 1e-8);
+    assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 1.0, 0.5, &at), EOC_OK);
+    CHECK_RELATIVE(at.q_star, cases[1].q_star, 1e-5);
+    assert_true(at.status & EOC_THEORY_Q_HALF_STABLE);
 }
 
 /* gelu at (2, 0.1): design, section 4. */
@@ -532,6 +544,94 @@ static void relu_correlation_decay(void **state)
     CHECK_NEAR(out.one_minus_c[2] * 1e8, 44.2519273599, 1e-8);
 }
 
+/* 1 - c by the laws of Hayou et al. 2019 against the map iterated to 10^4 layers. relu's coefficient is 9 pi^2/2;
+ * corrections are of relative order log l/l, but l^(-1/2) for elu, whose phi'' jumps. */
+static void algebraic_decay(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double q;
+        int power;
+        double allowed, shrinks;
+    } cases[] = {{"relu", 1.0, 2, 1e-2, 0.25},
+                 {"hard_tanh", 0.46386, 2, 1e-2, 0.25},
+                 {"tanh", 0.57005, 1, 1e-2, 0.25},
+                 {"erf", 0.5, 1, 1e-2, 0.25},
+                 {"elu", 1.3, 1, 5e-2, 0.4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const eoc_activation act = activation(cases[i].name);
+        eoc_critical_point line;
+        eoc_decay decay;
+        assert_int_equal(eoc_critical_at_q(&act, cases[i].q, &line), EOC_OK);
+        assert_int_equal(eoc_mean_field_decay(&act, line.sigma_w2, cases[i].q, &decay), EOC_OK);
+        assert_int_equal(decay.power, cases[i].power);
+        const double variance = (cases[i].q - line.sigma_b2) / line.sigma_w2, variances[] = {variance, variance};
+        const int layers[] = {1001, 10001};
+        read_out out;
+        run_pair(&act, line.sigma_w2, line.sigma_b2, variances, 0.0, 10001, layers, 2, &out);
+        const double off[] = {out.one_minus_c[0] * pow(1e3, decay.power) / decay.coefficient - 1.0,
+                              out.one_minus_c[1] * pow(1e4, decay.power) / decay.coefficient - 1.0};
+        CHECK_NEAR(off[1], 0.0, cases[i].allowed);
+        assert_true(fabs(off[1]) < cases[i].shrinks * fabs(off[0]));
+    }
+    const eoc_activation relu = activation("relu"), linear = activation("linear"), tanh_ = activation("tanh");
+    eoc_decay decay;
+    assert_int_equal(eoc_mean_field_decay(&relu, 2.0, 3.0, &decay), EOC_OK);
+    CHECK_RELATIVE(decay.coefficient, 4.5 * PI * PI, 1e-12);
+    assert_int_equal(eoc_mean_field_decay(&linear, 1.0, 3.0, &decay), EOC_OK);
+    assert_int_equal(decay.power, 0);
+    assert_int_equal(eoc_mean_field_decay(&tanh_, 1.5, 0.5, &decay), EOC_OK);
+    assert_true(decay.power == 0 && isnan(decay.coefficient));
+}
+
+/*
+ * The curvature of a circle of inputs, from the iterated map. Along it c = 1 - a t^2/2 + b t^4/24 at a small angle t,
+ * so velocity and acceleration have squared lengths N q a and N q b, and kappa^2 N = b/(q a^2). With C'(1) = chi_1 and
+ * C''(1) = q chi_2 a layer makes a' = chi_1 a, b' = chi_1 b + 3 q chi_2 a^2: Poole's recursion kappa'^2 = 3
+ * chi_2/chi_1^2
+ * + kappa^2/chi_1, whose limit the field is. Left over after 24 layers: 1.585^-24 = 2e-5; a t^2 is 1e-4 there.
+ */
+static void curvature_of_a_circle(void **state)
+{
+    (void)state;
+    const char *names[] = {"tanh", "erf"};
+    for (size_t i = 0; i < 2; i++) {
+        const eoc_activation act = activation(names[i]);
+        const double sigma_w2 = 6.25, sigma_b2 = 0.09;
+        eoc_mean_field at;
+        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, 0.5, &at), EOC_OK);
+        const double variance = (at.q_star - sigma_b2) / sigma_w2, variances[] = {variance, variance};
+        const int layer = 24;
+        const double t = 1e-2 * pow(at.chi_1, -0.5 * layer);
+        double away[2]; /* 1 - c at t and 2 t */
+        for (int k = 0; k < 2; k++) {
+            read_out out;
+            const double angle = (k + 1) * t;
+            run_pair(&act, sigma_w2, sigma_b2, variances, cos(angle), layer, &layer, 1, &out);
+            /* The cosine handed over has lost digits of the angle: put them back. */
+            away[k] = out.one_minus_c[0] * 2.0 * sin(0.5 * angle) * sin(0.5 * angle) / (1.0 - cos(angle));
+        }
+        const double a = (16.0 * away[0] - away[1]) / (6.0 * t * t);
+        const double b = 2.0 * (4.0 * away[0] - away[1]) / (t * t * t * t);
+        CHECK_RELATIVE(sqrt(b / at.q_star) / a, at.manifold_curvature, 1e-3);
+    }
+}
+
+/* selu is normalised at (1, 0), Klambauer et al. 2017: q = 1, E[phi] = 0; slopes from the physics note A2 (the
+ * second is the paper's Jacobian entry). */
+static void selu_fixed_point(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("selu");
+    eoc_mean_field at;
+    assert_int_equal(eoc_mean_field_find(&act, 1.0, 0.0, 1.5, 0.5, &at), EOC_OK);
+    CHECK_NEAR(at.q_star, 1.0, 1e-9);
+    CHECK_NEAR(at.chi_1, 1.07157, 5e-6);
+    CHECK_NEAR(at.chi_q, 0.782648, 5e-7);
+    CHECK_NEAR(eoc_mean_field_jacobian_variance(&at, 0.0), 0.31620, 5e-6);
+}
+
 /* The closed forms of relu and leaky_relu against the same functions denied their scale invariance. */
 static void closed_forms_agree_with_quadrature(void **state)
 {
@@ -737,6 +837,9 @@ int main(void)
         cmocka_unit_test(flags),
         cmocka_unit_test(slopes_are_derivatives),
         cmocka_unit_test(relu_correlation_decay),
+        cmocka_unit_test(algebraic_decay),
+        cmocka_unit_test(curvature_of_a_circle),
+        cmocka_unit_test(selu_fixed_point),
         cmocka_unit_test(closed_forms_agree_with_quadrature),
         cmocka_unit_test(erf_follows_the_arcsine_kernel),
         cmocka_unit_test(unequal_lengths),
