@@ -19,6 +19,9 @@ typedef struct {
 
 static const command commands[] = {
     {"run", eoc_cli_run, "work through a sweep file: alone, under mpirun, or under srun; goes on where it stopped"},
+    {"theory", eoc_cli_theory, "mean-field theory alone: of a sweep to a file, or of one point to the screen"},
+    {"critical", eoc_cli_critical, "the edge of chaos of an activation: weight and bias variance, gain, stability"},
+    {"advise", eoc_cli_advise, "which initializer for an activation, width and depth, and why"},
     {"list", eoc_cli_list, "every activation, initializer, architecture, ... with its formula and source"},
 };
 

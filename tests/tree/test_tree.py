@@ -27,10 +27,10 @@ HEADERS = {
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
-    "study": "probe record",
+    "study": "probe record advise",
     "config": "sweep",
     "file": "store",
-    "run": "plan run",
+    "run": "plan run theory_file",
 }
 
 # Folders in which a foreign header may be included.

@@ -8,7 +8,7 @@ from typing import Callable
 from .errors import PlotError
 
 try:
-    from . import depth, phase, style
+    from . import advise, depth, phase, style
     from .result import Result
 except ImportError as error:  # the packages of the distribution, or of the environment that EOC_PYTHON names
     sys.exit(f"eoc-plot: needs h5py, numpy and matplotlib ({error}); install python3-h5py and python3-matplotlib, "
@@ -54,9 +54,15 @@ def resolution(text):
     return number
 
 
-def common_options(parser):
-    parser.add_argument("file", metavar="FILE", help="the result file of a sweep")
+def output_options(parser, file="what eoc advise --json printed"):
+    parser.add_argument("file", metavar="FILE", help=file)
     parser.add_argument("-o", "--output", metavar="OUT", help="the picture, .png, .pdf or .svg (default: beside FILE)")
+    parser.add_argument("--title", help="instead of the picture's own title")
+    parser.add_argument("--dpi", type=resolution, default=150, help="dots per inch (default 150)")
+
+
+def common_options(parser):
+    output_options(parser, "the result file of a sweep")
     parser.add_argument("--statistic", metavar="NAME", action="append", default=[],
                         help="what to draw, repeatable: a variable of the file (c, one_minus_c, log_q, theory/chi_1, ...), "
                              "gradient_ratio or gradient_growth")
@@ -64,8 +70,6 @@ def common_options(parser):
                         help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
     parser.add_argument("--average", choices=("log", "linear"), default="log",
                         help="replicas of q and gradients: mean of the logarithm (default) or logarithm of the mean")
-    parser.add_argument("--title", help="instead of the title of the sweep")
-    parser.add_argument("--dpi", type=resolution, default=150, help="dots per inch (default 150)")
 
 
 def phase_options(parser):
@@ -89,6 +93,8 @@ class Picture:
     example: str
     options: Callable
     draw: Callable
+    read: Callable = Result
+    common: Callable = common_options
 
 
 # A new picture is one row here and one module with a draw(result, options) that returns a figure.
@@ -97,6 +103,8 @@ PICTURES = {
                      "eoc-plot phase tanh.h5 --select initializer=gaussian --xi 1,6 -o tanh.pdf", phase_options, phase.draw),
     "depth": Picture("statistics against the layer, probes as points and theory as lines",
                      "eoc-plot depth tanh.h5 --select width=1000 --curves 7", depth_options, depth.draw),
+    "advise": Picture("the initializers that eoc advise --json compares",
+                      "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),
 }
 
 
@@ -109,7 +117,7 @@ def make_parser():
         command = commands.add_parser(name, help=picture.help, allow_abbrev=False,
                                       description=f"{picture.help[0].upper()}{picture.help[1:]}.\n\n  {picture.example}",
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
-        common_options(command)
+        picture.common(command)
         picture.options(command)
     return parser
 
@@ -118,8 +126,8 @@ def draw_picture(options):
     """Draw and save; the path of the picture."""
     path = style.output_path(options.file, options.output, options.picture)
     style.set_defaults()
-    result = Result(options.file)
-    figure = PICTURES[options.picture].draw(result, options)
+    picture = PICTURES[options.picture]
+    figure = picture.draw(picture.read(options.file), options)
     style.save(figure, path, options.dpi)
     return path
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * Which initializer for an activation, depth and width: the numbers behind `eoc advise`.
+ *
+ * The common initializers and the critical ones of the activation, each with what mean-field theory says of it at this
+ * depth, for inputs with |x|^2/N = 1 (scaled to the fixed point for the critical ones). Infinite width, but for beta;
+ * nothing is drawn. Notation of mean_field.h.
+ */
+#ifndef EOC_ADVISE_H
+#define EOC_ADVISE_H
+
+#include "eoc/initializer.h"
+#include "eoc/mean_field.h"
+#include "eoc/text.h"
+
+/** What the critical line of an activation allows; the second column is its name in JSON. */
+#define EOC_ADVICE_REGIMES(X)                                                                                          \
+    X(LINEAR, "linear")             /* an orthogonal matrix keeps every length and angle */                            \
+    X(SCALE_FREE, "scale_free")     /* one critical point; phi' has two values: no isometry whatever the weights */    \
+    X(ISOMETRIC, "isometric")       /* the line starts at q = 0, where phi is linear: near-isometry by small q_star */ \
+    X(STABLE, "stable")             /* a stable line, but phi has a kink at 0: no isometry */                          \
+    X(UPPER_BRANCH, "upper_branch") /* the line is stable only above a half-stable point */                            \
+    X(FAR, "far")                   /* the line begins at absurd weights */                                            \
+    X(NONE, "none")                 /* there is no line */
+
+/** What becomes of a network; the second column is what is printed. */
+#define EOC_ADVICE_VERDICTS(X)                                             \
+    X(MEAN_GROWS, "outside theory: the mean takes over, every unit alike") \
+    X(MEAN_VANISHES, "outside theory: too small, the signal vanishes")     \
+    X(SIGNAL_VANISHES, "signal vanishes")                                  \
+    X(SIGNAL_EXPLODES, "signal explodes")                                  \
+    X(INPUTS_ALIKE, "inputs become alike")                                 \
+    X(INPUTS_UNRELATED, "chaos: inputs become unrelated")                  \
+    X(GRADIENTS_VANISH, "gradients vanish")                                \
+    X(GRADIENTS_EXPLODE, "gradients explode")                              \
+    X(GRADIENTS_SHRINK, "trainable; gradients shrink on the way")          \
+    X(GRADIENTS_GROW, "trainable; gradients grow on the way")              \
+    X(TRAINABLE, "trainable")                                              \
+    X(ISOMETRIC, "trainable, near-isometric")
+
+#define EOC_ADVICE_REGIME_ENUM(name, text) EOC_REGIME_##name,
+typedef enum { EOC_ADVICE_REGIMES(EOC_ADVICE_REGIME_ENUM) EOC_NUM_REGIMES } eoc_advice_regime;
+#define EOC_ADVICE_VERDICT_ENUM(name, text) EOC_VERDICT_##name,
+typedef enum { EOC_ADVICE_VERDICTS(EOC_ADVICE_VERDICT_ENUM) EOC_NUM_VERDICTS } eoc_advice_verdict;
+
+const char *eoc_advice_regime_name(eoc_advice_regime regime);
+const char *eoc_advice_verdict_text(eoc_advice_verdict verdict);
+
+/** One initializer. Theory's numbers are NaN outside theory. */
+typedef struct {
+    const char *name; /* of the initializer; "critical_gaussian", "critical_orthogonal" at the critical point */
+    eoc_initializer initializer;
+    double weight_variance; /* in units of the initializer's own */
+    double effective_weight_variance, bias_variance;
+    bool in_theory;
+    bool is_critical;      /* its variances were chosen for the activation */
+    double input_variance; /* |x|^2/N: 1, or at a critical point with a q_star of its own where q^1 = q_star */
+    eoc_mean_field point;
+    double log_forward_scale;  /* log of q^L/q^1 */
+    double log_gradient_scale; /* log of g^1/g^L, g^l the mean square gradient at z^l */
+    double signal_depth;       /* layers: see eoc_advise */
+    double gradient_depth;
+    double spread;    /* standard deviation of the squared singular values of J at this depth, over their mean */
+    double beta;      /* variance of log |gradient|^2 from width; NaN with orthogonal weights */
+    double mean_gain; /* (N mu)^2, mu the mean of an entry: 0 where that is zero */
+    eoc_advice_verdict verdict;
+} eoc_advice_row;
+
+enum { EOC_MAX_ADVICE_ROWS = 16 };
+
+typedef struct {
+    int width, depth;
+    eoc_advice_regime regime;
+    double q_star, weight_variance, bias_variance; /* the critical point chosen; NaN with far and none */
+    double chi_q;                                  /* its stability */
+    int num_rows;
+    eoc_advice_row rows[EOC_MAX_ADVICE_ROWS];
+    int recommended; /* index into rows */
+} eoc_advice;
+
+/** Signals and gradients are given up when their mean square changes by this factor. */
+#define EOC_ADVICE_FACTOR 1e6
+
+/** Correlations are followed for this many xi_c: Schoenholz et al. 2017 found networks trainable up to about that. */
+#define EOC_ADVICE_XI_MULTIPLE 6.0
+
+/**
+ * Fills the table.
+ *
+ * signal_depth: the lesser of 6 xi_c and, where q goes to 0 or grows without bound, the layers in which q changes by
+ * 10^6 at its limiting rate chi_q. gradient_depth: the layers in which the mean square gradient changes by 10^6 at its
+ * limiting rate chi_1. Infinite where the rate is 1.
+ *
+ * The critical point: scale-invariant phi has one. Else q_star = 1/sqrt(8 L), lowered until the squared singular values
+ * of orthogonal networks spread by at most 1 (the published rule for tanh, whose mu_2/mu_1^2 - 1 tends to 8 q_star^2);
+ * where the line is unstable there, the point that draws signals in fastest (least chi_q).
+ *
+ * Mean: with entries of mean mu every unit gets N mu times the mean feature besides its own sum. Where the features
+ * share a sign that multiplies the mean square by about (N mu)^2 phi'^2 a layer: a rough estimate, not theory.
+ *
+ * Source: Schoenholz et al. 2017, arXiv:1611.01232; Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735; Xiao et
+ * al. 2018, arXiv:1806.05393; Hanin & Nica 2020.
+ */
+eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice);
+
+/** Appends the line of PyTorch that sets a row on a layer m = nn.Linear(N, N). */
+void eoc_advice_torch(const eoc_advice_row *row, eoc_text *out);
+
+#endif

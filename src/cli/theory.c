@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli.h"
+#include "json.h"
+#include "point.h"
+
+#include "eoc/linalg.h"
+#include "eoc/record.h"
+#include "eoc/theory_file.h"
+#include "eoc/vecmath.h"
+
+#include <argp.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_OVERWRITE = 256, KEY_JSON, KEY_POINT };
+
+enum { MAX_SETS = 256, MAX_FIXED_POINTS = 16 };
+
+/* The options of one point: each is a key of a sweep file, and checked as that key is. In the order of `point_keys`. */
+enum {
+    POINT_ACTIVATION,
+    POINT_WEIGHT_VARIANCE,
+    POINT_BIAS_VARIANCE,
+    POINT_INITIALIZER,
+    POINT_WIDTH,
+    POINT_DEPTH,
+    POINT_INPUT_VARIANCE,
+    POINT_CORRELATION,
+    NUM_POINT_OPTIONS
+};
+
+static const char *const point_keys[NUM_POINT_OPTIONS] = {
+    [POINT_ACTIVATION] = "grid.activation",
+    [POINT_WEIGHT_VARIANCE] = "grid.weight_variance",
+    [POINT_BIAS_VARIANCE] = "grid.bias_variance",
+    [POINT_INITIALIZER] = "grid.initializer",
+    [POINT_WIDTH] = "grid.width",
+    [POINT_DEPTH] = "grid.depth",
+    [POINT_INPUT_VARIANCE] = "probe.inputs.variance",
+    [POINT_CORRELATION] = "probe.inputs.correlation",
+};
+
+typedef struct {
+    const char *path;
+    const char *sets[MAX_SETS];
+    int num_sets;
+    const char *output;
+    bool overwrite, json;
+    const char *point[NUM_POINT_OPTIONS]; /* NULL where not given */
+} arguments;
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "A sweep's theory, to a file:", 1},
+    {"set", KEY_SET, "KEY=VALUE", 0, "lay a value over the sweep file's; may be repeated", 1},
+    {"output", KEY_OUTPUT, "FILE", 0, "the file (default: the sweep file's name with .theory.h5, in this directory)",
+     1},
+    {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the file when it is there", 1},
+    {NULL, 0, NULL, 0, "One point, to the screen:", 2},
+    {"activation", KEY_POINT + POINT_ACTIVATION, "NAME", 0, "see eoc list activations", 2},
+    {"weight-variance", KEY_POINT + POINT_WEIGHT_VARIANCE, "NUMBER", 0, "in units of the initializer's own", 2},
+    {"bias-variance", KEY_POINT + POINT_BIAS_VARIANCE, "NUMBER", 0, "default 0", 2},
+    {"initializer", KEY_POINT + POINT_INITIALIZER, "NAME", 0, "default gaussian; see eoc list initializers", 2},
+    {"width", KEY_POINT + POINT_WIDTH, "N", 0, "for beta, and initializers that are not scaled by it", 2},
+    {"depth", KEY_POINT + POINT_DEPTH, "L", 0, "for beta, lambda_max and, with --json, the layers", 2},
+    {"input-variance", KEY_POINT + POINT_INPUT_VARIANCE, "NUMBER", 0, "|x|^2/N of the inputs, default 1", 2},
+    {"correlation", KEY_POINT + POINT_CORRELATION, "COSINE", 0, "of two inputs, default 0.6", 2},
+    {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 2},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    arguments *const a = state->input;
+    if (key >= KEY_POINT && key < KEY_POINT + NUM_POINT_OPTIONS) {
+        a->point[key - KEY_POINT] = value;
+        return 0;
+    }
+    switch (key) {
+    case KEY_SET:
+        if (a->num_sets == MAX_SETS) {
+            argp_error(state, "more than %d --set", MAX_SETS);
+        }
+        a->sets[a->num_sets++] = value;
+        return 0;
+    case KEY_OUTPUT:
+        a->output = value;
+        return 0;
+    case KEY_OVERWRITE:
+        a->overwrite = true;
+        return 0;
+    case KEY_JSON:
+        a->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->path) {
+            argp_error(state, "one sweep file, not two: '%s' and '%s'", a->path, value);
+        }
+        a->path = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "SWEEP.yaml\n--activation NAME --weight-variance NUMBER",
+    .doc = "Mean-field theory alone: of a whole sweep to a file, or of one point to the screen. Needs no MPI.\n\n"
+           "  eoc theory jobs/tanh-phase-diagram.yaml\n"
+           "  eoc theory --activation tanh --weight-variance 1.5 --bias-variance 0.05\v"
+           "The file holds the theory group of a run of the same sweep, bit for bit, and opens like any other."};
+
+/* -- a sweep's theory -- */
+
+/* The sweep file's name with .theory.h5 for its extension. Of -o or `output: tanh.h5` the name that is given stands. */
+static void default_output(const char *path, eoc_text *out)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    eoc_text_append(out, "%.*s.theory.h5", (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name)), name);
+}
+
+static void provenance(int argc, char **argv, json *info)
+{
+    eoc_text command = {0};
+    for (int i = 0; i < argc; i++) {
+        const char *quote = strpbrk(argv[i], " '\"()[]{},*?$;&|<>") && i > 0 ? "'" : "";
+        eoc_text_append(&command, "%s%s%s%s", i ? " " : "", quote, argv[i], quote);
+    }
+    json_open(info, NULL, '{');
+    json_text(info, "command", command.data);
+    json_text(info, "program", eoc_cli_program());
+    json_text(info, "blas", eoc_linalg_description());
+    json_text(info, "vector instructions", eoc_vec_isa());
+    json_text(info, "ended", "everything was done");
+    json_close(info, '}');
+    eoc_text_clear(&command);
+}
+
+static int exit_code(eoc_status status)
+{
+    return status == EOC_OK                                       ? EXIT_DONE
+           : status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE
+                                                                  : EXIT_OTHER;
+}
+
+static int write_sweep(const arguments *a, const char *info)
+{
+    eoc_sweep sweep = {0};
+    eoc_text errors = {0}, output = {0};
+    if (eoc_config_read(a->path, a->sets, a->num_sets, &sweep, &errors) != EOC_OK) {
+        fprintf(stderr, "%s\n", errors.data);
+        eoc_text_clear(&errors);
+        return EXIT_USAGE;
+    }
+    if (a->output) {
+        eoc_text_append(&output, "%s", a->output);
+    } else {
+        default_output(a->path, &output);
+    }
+    const eoc_theory_file_options file_options = {.output = output.data,
+                                                  .overwrite = a->overwrite,
+                                                  .max_file_bytes = 20e9,
+                                                  .program = eoc_cli_program(),
+                                                  .info = info};
+    eoc_theory_file_summary s;
+    const eoc_status status = eoc_theory_file_write(&sweep, &file_options, &s);
+    if (status != EOC_OK) {
+        fprintf(stderr, "eoc: %s\n", eoc_status_why());
+    } else {
+        fprintf(stderr, "eoc: theory of %lld points (%lld distinct maps) in %s\n", (long long)s.points,
+                (long long)s.maps, output.data);
+    }
+    eoc_text_clear(&output);
+    eoc_sweep_clear(&sweep);
+    return exit_code(status);
+}
+
+/* -- one point -- */
+
+typedef struct {
+    eoc_sweep sweep; /* of one point */
+    eoc_network network;
+    bool has_width, has_depth;
+    int *layers;
+    eoc_layout layout;
+    void *block;
+    eoc_point_record record;
+    eoc_mean_field scalars; /* of the record, for what is said of both laws */
+    eoc_fixed_point fixed[MAX_FIXED_POINTS];
+    int num_fixed;
+} point;
+
+/* Whether the law's variance in units of 1/width depends on the width. */
+static bool needs_width(const eoc_initializer *initializer)
+{
+    return eoc_initializer_effective(initializer, 1.0, 100) != eoc_initializer_effective(initializer, 1.0, 1000) &&
+           fabs(eoc_initializer_effective(initializer, 1.0, 100) / eoc_initializer_effective(initializer, 1.0, 1000) -
+                1.0) > 1e-9;
+}
+
+static eoc_status compute_point(const arguments *a, point *p)
+{
+    p->has_width = a->point[POINT_WIDTH] != NULL;
+    p->has_depth = a->point[POINT_DEPTH] != NULL;
+    EOC_TRY(eoc_cli_point_sweep(point_keys, a->point, NUM_POINT_OPTIONS, &p->sweep));
+    p->network = eoc_grid_get(&p->sweep.grid, p->sweep.seed, 0).network;
+    const eoc_network *n = &p->network;
+    EOC_REQUIRE(p->has_width || !needs_width(&n->initializer), EOC_ERR_USAGE,
+                "--initializer %s needs --width: its weights are not scaled by it", n->initializer.kind->name);
+    p->layers = malloc(sizeof(int) * (size_t)n->depth);
+    EOC_REQUIRE(p->layers, EOC_ERR_NOMEM, "out of memory");
+    const int num_layers = eoc_layers_fill(&p->sweep.probe.layers, &p->sweep.grid.axes[EOC_AXIS_DEPTH], p->layers);
+    EOC_TRY(eoc_layout_create(p->sweep.probe.statistics, p->layers, num_layers, &p->layout));
+    p->block = calloc(1, p->layout.point_bytes);
+    EOC_REQUIRE(p->block, EOC_ERR_NOMEM, "out of memory");
+    eoc_layout_point(&p->layout, p->block, &p->record);
+    eoc_prediction *prediction = NULL;
+    EOC_TRY(eoc_prediction_create(&p->sweep.probe, n, n->depth, &prediction));
+    const eoc_status status = eoc_prediction_fill(prediction, n, &p->layout, &p->record);
+    eoc_prediction_destroy(&prediction);
+    EOC_TRY(status);
+    p->scalars = (eoc_mean_field){.mu_1 = *p->record.mu_1, .mu_2 = *p->record.mu_2};
+    if (!eoc_initializer_in_theory(&n->initializer)) {
+        return EOC_OK;
+    }
+    EOC_TRY(eoc_mean_field_fixed_points(&n->activation, *p->record.effective_weight_variance, n->bias_variance,
+                                        MAX_FIXED_POINTS, p->fixed, &p->num_fixed));
+    p->num_fixed = p->num_fixed < MAX_FIXED_POINTS ? p->num_fixed : MAX_FIXED_POINTS;
+    return EOC_OK;
+}
+
+static void release_point(point *p)
+{
+    free(p->block);
+    free(p->layers);
+    eoc_layout_clear(&p->layout);
+    eoc_sweep_clear(&p->sweep);
+}
+
+/* What is asked of a network's depth or width, and is not there without them. */
+static bool is_known(const point *p, const char *name)
+{
+    const bool of_depth = strcmp(name, "lambda_max") == 0 || strncmp(name, "log_jacobian_m", 14) == 0;
+    return strcmp(name, "beta") == 0 ? p->has_width && p->has_depth : !of_depth || p->has_depth;
+}
+
+static const double *values_of(const point *p, int row)
+{
+    return (const double *)(const void *)((const unsigned char *)p->block + p->layout.offset[row]);
+}
+
+/* -- as JSON: the rows of the record table -- */
+
+static void json_layers(json *j, const point *p)
+{
+    json_open(j, "layer", '[');
+    for (int i = 0; i < p->layout.num_layers; i++) {
+        json_integer(j, NULL, p->layers[i]);
+    }
+    json_close(j, ']');
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (v->scope == EOC_PER_POINT && v->per_layer && p->layout.included[row]) {
+            json_open(j, v->name, '[');
+            for (int i = 0; i < p->layout.num_layers; i++) {
+                json_number(j, NULL, values_of(p, row)[i]);
+            }
+            json_close(j, ']');
+        }
+    }
+}
+
+static void json_status(json *j, unsigned status)
+{
+    json_integer(j, "status", status);
+    json_open(j, "status_meanings", '[');
+    for (int flag = 0; flag < EOC_NUM_THEORY_FLAGS; flag++) {
+        if (status & 1u << flag) {
+            json_text(j, NULL, eoc_theory_flag_name(flag));
+        }
+    }
+    json_close(j, ']');
+}
+
+static void print_json(const point *p)
+{
+    const eoc_network *n = &p->network;
+    const eoc_grid *grid = &p->sweep.grid;
+    json j = {0};
+    json_open(&j, NULL, '{');
+    json_text(&j, "activation", grid->axes[EOC_AXIS_ACTIVATION].names[0]);
+    json_text(&j, "initializer", grid->axes[EOC_AXIS_INITIALIZER].names[0]);
+    json_number(&j, "width", p->has_width ? (double)n->width : NAN);
+    json_number(&j, "depth", p->has_depth ? (double)n->depth : NAN);
+    json_number(&j, "weight_variance", n->weight_variance);
+    json_number(&j, "bias_variance", n->bias_variance);
+    json_number(&j, "correlation", p->sweep.probe.inputs.correlation);
+    json_status(&j, *p->record.theory_status);
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (v->scope == EOC_PER_POINT && !v->per_layer && v->type == EOC_TYPE_FLOAT64 && p->layout.included[row]) {
+            json_number(&j, v->name, is_known(p, v->name) ? *values_of(p, row) : NAN);
+        }
+    }
+    json_number(&j, "beta_per_depth_over_width", eoc_mean_field_beta(&p->scalars));
+    json_number(&j, "jacobian_variance_per_layer_gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0));
+    json_number(&j, "jacobian_variance_per_layer_orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0));
+    json_open(&j, "fixed_points", '[');
+    for (int i = 0; i < p->num_fixed; i++) {
+        json_open(&j, NULL, '{');
+        json_number(&j, "q_star", p->fixed[i].q_star);
+        json_number(&j, "chi_1", p->fixed[i].chi_1);
+        json_number(&j, "chi_q", p->fixed[i].chi_q);
+        json_text(&j, "stability", eoc_cli_stability(p->fixed[i].chi_q, p->fixed[i].half_stable));
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    if (p->has_depth) {
+        json_layers(&j, p);
+    }
+    json_close(&j, '}');
+    json_print(&j);
+}
+
+/* -- as a table -- */
+
+/* The flags in words, in the order in which a reader wants them. */
+static const struct {
+    unsigned flag;
+    const char *words;
+} flag_words[] = {
+    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory: the weights have a mean that is not zero"},
+    {EOC_THEORY_Q_ZERO, "the signal vanishes with depth: q goes to 0"},
+    {EOC_THEORY_Q_LINE, "every length is kept: each q is a fixed point"},
+    {EOC_THEORY_Q_DIVERGES, "the signal grows without bound"},
+    {EOC_THEORY_Q_SEVERAL, "the length map has other fixed points too"},
+    {EOC_THEORY_Q_HALF_STABLE, "q_star attracts from one side only"},
+    {EOC_THEORY_Q_MARGINAL, "q goes to its limit as a power of depth, not exponentially"},
+    {EOC_THEORY_C_ANY, "the limit of the correlation depends on the inputs"},
+    {EOC_THEORY_CHAOTIC, "chaotic: inputs decorrelate, gradients grow with depth"},
+    {EOC_THEORY_XI_INFINITE, "the correlation has no depth scale: it stops, or goes to its limit as a power of depth"},
+    {EOC_THEORY_NO_SECOND_DERIVATIVE, "phi' jumps, so phi'' and the curvature do not exist"},
+};
+
+static void print_status(const point *p)
+{
+    const unsigned status = *p->record.theory_status, disorder = EOC_THEORY_CHAOTIC | EOC_THEORY_OUTSIDE_THEORY;
+    const char *label = "status";
+    const double chi_1 = *p->record.chi_1;
+    if (!(status & disorder) && fabs(chi_1 - 1.0) < 1e-9) {
+        printf("%-30s critical: gradients keep their size\n", label);
+        label = "";
+    } else if (!(status & disorder)) {
+        printf("%-30s %s\n", label,
+               chi_1 < 1.0 ? "ordered: inputs become alike, gradients vanish with depth" : "gradients grow with depth");
+        label = "";
+    }
+    for (size_t i = 0; i < sizeof flag_words / sizeof flag_words[0]; i++) {
+        if (status & flag_words[i].flag) {
+            printf("%-30s %s\n", label, flag_words[i].words);
+            label = "";
+        }
+    }
+}
+
+static void print_value(const char *name, double value, const char *meaning)
+{
+    char text[32];
+    snprintf(text, sizeof text, isnan(value) ? "none" : "%.10g", value);
+    printf("%-30s %-18s %s\n", name, text, meaning);
+}
+
+static void print_fixed_points(const point *p)
+{
+    if (p->num_fixed == 0) {
+        return;
+    }
+    printf("\nFixed points of the length map\n  %-18s %-14s %-14s %s\n", "q_star", "chi_1", "chi_q", "stability");
+    for (int i = 0; i < p->num_fixed; i++) {
+        const eoc_fixed_point *f = &p->fixed[i];
+        printf("  %-18.10g %-14.8g %-14.8g %s%s\n", f->q_star, f->chi_1, f->chi_q,
+               eoc_cli_stability(f->chi_q, f->half_stable),
+               fabs(f->q_star - *p->record.q_star) <= 1e-7 * f->q_star ? "; the signal goes here" : "");
+    }
+}
+
+static void print_table(const point *p)
+{
+    const eoc_network *n = &p->network;
+    const eoc_point_record *r = &p->record;
+    const eoc_grid *grid = &p->sweep.grid;
+    printf("%s, %s, weight variance %.12g (effective %.10g), bias variance %.12g\n",
+           grid->axes[EOC_AXIS_ACTIVATION].names[0], grid->axes[EOC_AXIS_INITIALIZER].names[0], n->weight_variance,
+           *r->effective_weight_variance, n->bias_variance);
+    printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance,
+           p->sweep.probe.inputs.correlation);
+    print_status(p);
+    if (!eoc_initializer_in_theory(&n->initializer)) {
+        return;
+    }
+    print_value("q_star", *r->q_star, "limit of the mean square of the pre-activations");
+    print_value("chi_1", *r->chi_1, "growth of gradients a layer, and slope of the correlation map at c = 1");
+    print_value("c_star", *r->c_star, "limit of the correlation of two inputs");
+    print_value("xi_q", *r->xi_q, "layers over which q finds its limit");
+    print_value("xi_c", *r->xi_c, "layers over which the correlation finds its limit");
+    print_value("chi_q", *r->chi_q, "slope of the length map at q_star");
+    print_value("chi_c", *r->chi_c, "slope of the correlation map at c_star");
+    print_value("mu_1", *r->mu_1, "E[phi'^2]");
+    print_value("mu_2", *r->mu_2, "E[phi'^4]");
+    print_value("length_map_second_derivative", *r->length_map_second_derivative, "V'' at q_star");
+    print_value("manifold_curvature", *r->manifold_curvature,
+                "limit of the curvature of a curve of inputs, per sqrt(N)");
+    print_value("beta per L/N", eoc_mean_field_beta(&p->scalars),
+                "variance of log |gradient|^2 from width, independent weights");
+    if (p->has_width && p->has_depth) {
+        print_value("beta", *r->beta, "at this width and depth");
+    }
+    print_value("Jacobian variance, gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0),
+                "per layer, of the squared singular values over their mean");
+    print_value("Jacobian variance, orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0), "likewise");
+    if (p->has_depth) {
+        print_value("lambda_max", *r->lambda_max, "greatest squared singular value of the Jacobian at this depth");
+    }
+    print_fixed_points(p);
+}
+
+static int show_point(const arguments *a)
+{
+    point p = {0};
+    const eoc_status status = compute_point(a, &p);
+    if (status != EOC_OK) {
+        fprintf(stderr, "eoc: %s\n", eoc_status_why());
+    } else if (a->json) {
+        print_json(&p);
+    } else {
+        print_table(&p);
+    }
+    release_point(&p);
+    return exit_code(status);
+}
+
+int eoc_cli_theory(int argc, char **argv)
+{
+    arguments a = {0};
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
+        return EXIT_USAGE;
+    }
+    bool wants_point = a.json;
+    for (int i = 0; i < NUM_POINT_OPTIONS; i++) {
+        wants_point = wants_point || a.point[i];
+    }
+    const bool wants_file = a.output || a.overwrite || a.num_sets > 0;
+    if (a.path ? wants_point : wants_file || !a.point[POINT_ACTIVATION] || !a.point[POINT_WEIGHT_VARIANCE]) {
+        fprintf(stderr, "eoc theory: %s (eoc theory --help tells more)\n",
+                a.path ? "a sweep file, or the options of one point, not both"
+                       : "either a sweep file, or --activation and --weight-variance for one point");
+        return EXIT_USAGE;
+    }
+    if (!a.path) {
+        return show_point(&a);
+    }
+    json info = {0};
+    provenance(argc, argv, &info);
+    const int code = write_sweep(&a, info.text.data);
+    eoc_text_clear(&info.text);
+    return code;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/advise.h"
+
+#include "eoc/critical.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+const char *eoc_advice_regime_name(eoc_advice_regime regime)
+{
+#define NAME(name, text) text,
+    static const char *const names[] = {EOC_ADVICE_REGIMES(NAME)};
+    return names[regime];
+}
+
+const char *eoc_advice_verdict_text(eoc_advice_verdict verdict)
+{
+    static const char *const texts[] = {EOC_ADVICE_VERDICTS(NAME)};
+#undef NAME
+    return texts[verdict];
+}
+
+/* -- the critical point for an activation and depth -- */
+
+static const double ABSURD_WEIGHT_VARIANCE = 20.0;
+
+/* Scan of the line, 12 points a decade from 1e-4 to 1e3. */
+enum { SCAN_POINTS = 85 };
+
+static double scan_q(int i)
+{
+    return pow(10.0, i / 12.0 - 4.0);
+}
+
+static bool in_plane(const eoc_critical_point *p)
+{
+    return isfinite(p->sigma_w2) && isfinite(p->sigma_b2) && p->sigma_b2 >= 0.0;
+}
+
+static void take(eoc_advice *a, eoc_advice_regime regime, const eoc_critical_point *p)
+{
+    a->regime = regime;
+    a->q_star = p->q_star;
+    a->weight_variance = p->sigma_w2;
+    a->bias_variance = p->sigma_b2;
+    a->chi_q = p->chi_q;
+}
+
+/* L (mu_2/mu_1^2 - 1) of orthogonal networks at a stable point of the line. */
+static eoc_status spread_at(const eoc_activation *act, const eoc_critical_point *p, int depth, double *variance)
+{
+    eoc_mean_field m;
+    EOC_TRY(eoc_mean_field_find(act, p->sigma_w2, p->sigma_b2, p->q_star, 0.0, &m));
+    *variance = depth * eoc_mean_field_jacobian_variance(&m, 0.0);
+    return EOC_OK;
+}
+
+static eoc_status choose_scale_free(const eoc_activation *act, eoc_advice *a)
+{
+    eoc_critical_point p;
+    int count = 0;
+    EOC_TRY(eoc_critical_find(act, 0.0, 1, &p, &count));
+    assert(count == 1);
+    const eoc_critical_point at_one = {.q_star = 1.0, .sigma_w2 = p.sigma_w2};
+    double variance = 0.0;
+    EOC_TRY(spread_at(act, &at_one, 1, &variance));
+    take(a, variance < 1e-9 ? EOC_REGIME_LINEAR : EOC_REGIME_SCALE_FREE, &p);
+    return EOC_OK;
+}
+
+/* From q_star downwards to where the spread is at most 1; *found false where even the smallest q is not enough. */
+static eoc_status lower_spread(const eoc_activation *act, int depth, eoc_critical_point *p, bool *found)
+{
+    static const double LEAST = 1e-5;
+    double variance = 0.0, low = LEAST, high = p->q_star;
+    EOC_TRY(spread_at(act, p, depth, &variance));
+    *found = variance <= 1.0;
+    if (*found) {
+        return EOC_OK;
+    }
+    EOC_TRY(eoc_critical_at_q(act, LEAST, p));
+    EOC_TRY(spread_at(act, p, depth, &variance));
+    *found = variance <= 1.0 && p->chi_q < 1.0 && in_plane(p);
+    for (int i = 0; i < 40 && *found; i++) {
+        const double middle = sqrt(low * high);
+        EOC_TRY(eoc_critical_at_q(act, middle, p));
+        EOC_TRY(spread_at(act, p, depth, &variance));
+        *(variance <= 1.0 ? &low : &high) = middle;
+    }
+    return *found ? eoc_critical_at_q(act, low, p) : EOC_OK;
+}
+
+static eoc_status choose_on_line(const eoc_activation *act, eoc_advice *a)
+{
+    double q[SCAN_POINTS];
+    eoc_critical_point at[SCAN_POINTS];
+    for (int i = 0; i < SCAN_POINTS; i++) {
+        q[i] = scan_q(i);
+    }
+    EOC_TRY(eoc_critical_fill(act, q, SCAN_POINTS, at));
+    const eoc_critical_point *first = NULL, *steadiest = NULL;
+    for (int i = 0; i < SCAN_POINTS; i++) {
+        if (in_plane(&at[i])) {
+            first = first ? first : &at[i];
+            steadiest = at[i].chi_q < 1.0 && (!steadiest || at[i].chi_q < steadiest->chi_q) ? &at[i] : steadiest;
+        }
+    }
+    if (!first || first->sigma_w2 > ABSURD_WEIGHT_VARIANCE || !steadiest) {
+        const eoc_critical_point nothing = {.q_star = NAN, .sigma_w2 = NAN, .sigma_b2 = NAN, .chi_q = NAN};
+        take(a, first ? EOC_REGIME_FAR : EOC_REGIME_NONE, &nothing);
+        return EOC_OK;
+    }
+    eoc_critical_point p;
+    EOC_TRY(eoc_critical_at_q(act, 1.0 / sqrt(8.0 * a->depth), &p));
+    if (!in_plane(&p) || !(p.chi_q < 1.0)) {
+        take(a, EOC_REGIME_UPPER_BRANCH, steadiest);
+        return EOC_OK;
+    }
+    bool isometric = false;
+    EOC_TRY(lower_spread(act, a->depth, &p, &isometric));
+    if (!isometric) {
+        EOC_TRY(eoc_critical_at_q(act, 1.0, &p)); /* signals of the size of the inputs */
+        p = in_plane(&p) && p.chi_q < 1.0 ? p : *steadiest;
+    }
+    take(a, isometric ? EOC_REGIME_ISOMETRIC : EOC_REGIME_STABLE, &p);
+    return EOC_OK;
+}
+
+/* -- rows -- */
+
+static eoc_status layers_of(const eoc_activation *act, eoc_advice *a, eoc_advice_row *r, double s_1)
+{
+    const double count = 1.0;
+    const eoc_theory_inputs inputs = {.num_variances = 1, .variances = &r->input_variance, .counts = &count};
+    eoc_curves *curves = NULL;
+    EOC_TRY(eoc_curves_create(act, r->effective_weight_variance, r->bias_variance, &inputs, a->depth, &curves));
+    const int layers[2] = {1, a->depth}, num_layers = a->depth > 1 ? 2 : 1;
+    double q[2], g[2];
+    eoc_curve_rows rows = {.log_q = q, .log_gradient_q = g};
+    eoc_curves_fill(curves, a->depth, layers, num_layers, s_1, &rows);
+    eoc_curves_destroy(&curves);
+    r->log_forward_scale = num_layers == 2 ? q[1] - q[0] : 0.0;
+    r->log_gradient_scale = num_layers == 2 ? g[0] - g[1] : 0.0;
+    r->spread = sqrt(fmax(0.0, expm1(rows.log_jacobian_m2 - 2.0 * rows.log_jacobian_m1)));
+    return EOC_OK;
+}
+
+static double layers_to_factor(double rate)
+{
+    const double speed = fabs(log(rate));
+    return speed < 1e-11 ? INFINITY : log(EOC_ADVICE_FACTOR) / speed;
+}
+
+static void depths_of(eoc_advice_row *r)
+{
+    const eoc_mean_field *m = &r->point;
+    const bool q_moves = (m->status & (EOC_THEORY_Q_ZERO | EOC_THEORY_Q_DIVERGES)) != 0;
+    const double by_length = q_moves && m->chi_q > 0.0 ? layers_to_factor(m->chi_q) : INFINITY;
+    const double by_correlation = isnan(m->xi_c) ? INFINITY : EOC_ADVICE_XI_MULTIPLE * m->xi_c;
+    r->signal_depth = fmin(by_length, by_correlation);
+    r->gradient_depth = m->chi_1 > 0.0 ? layers_to_factor(m->chi_1) : 0.0;
+}
+
+static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, const eoc_advice_row *r)
+{
+    static const double MANY = 13.815510557964274; /* log 10^6 */
+    static const double SOME = 4.605170185988092;  /* log 100 */
+    if (!r->in_theory) {
+        const double slope = eoc_activation_dphi(act, 1e-3); /* of small features of one sign */
+        return r->mean_gain * slope * slope > 1.0 ? EOC_VERDICT_MEAN_GROWS : EOC_VERDICT_MEAN_VANISHES;
+    }
+    const struct {
+        bool holds;
+        eoc_advice_verdict verdict;
+    } cases[] = {
+        {!(r->log_forward_scale >= -MANY), EOC_VERDICT_SIGNAL_VANISHES},
+        {r->log_forward_scale > MANY, EOC_VERDICT_SIGNAL_EXPLODES},
+        {a->depth > r->signal_depth && r->point.chi_1 > 1.0, EOC_VERDICT_INPUTS_UNRELATED},
+        {a->depth > r->signal_depth, EOC_VERDICT_INPUTS_ALIKE},
+        {!(r->log_gradient_scale >= -MANY), EOC_VERDICT_GRADIENTS_VANISH},
+        {r->log_gradient_scale > MANY, EOC_VERDICT_GRADIENTS_EXPLODE},
+        {r->log_gradient_scale < -SOME, EOC_VERDICT_GRADIENTS_SHRINK},
+        {r->log_gradient_scale > SOME, EOC_VERDICT_GRADIENTS_GROW},
+        {r->spread <= 1.0, EOC_VERDICT_ISOMETRIC},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (cases[i].holds) {
+            return cases[i].verdict;
+        }
+    }
+    return EOC_VERDICT_TRAINABLE;
+}
+
+static eoc_status fill_row(const eoc_activation *act, eoc_advice *a, eoc_advice_row *r)
+{
+    r->effective_weight_variance = eoc_initializer_effective(&r->initializer, r->weight_variance, a->width);
+    r->in_theory = eoc_initializer_in_theory(&r->initializer);
+    if (!r->in_theory) {
+        const double sum = a->width * eoc_initializer_mean(&r->initializer, r->weight_variance, a->width, a->width);
+        r->mean_gain = sum * sum;
+        r->log_forward_scale = r->log_gradient_scale = r->signal_depth = r->gradient_depth = NAN;
+        r->spread = r->beta = NAN;
+        r->point = (eoc_mean_field){.status = EOC_THEORY_OUTSIDE_THEORY,
+                                    .q_star = NAN,
+                                    .chi_1 = NAN,
+                                    .c_star = NAN,
+                                    .xi_q = NAN,
+                                    .xi_c = NAN,
+                                    .chi_q = NAN,
+                                    .chi_c = NAN,
+                                    .mu_1 = NAN,
+                                    .mu_2 = NAN};
+        r->verdict = judge(act, a, r);
+        return EOC_OK;
+    }
+    const double q_1 = r->effective_weight_variance * r->input_variance + r->bias_variance;
+    EOC_TRY(eoc_mean_field_find(act, r->effective_weight_variance, r->bias_variance, q_1, 0.0, &r->point));
+    const double s_1 = r->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
+    EOC_TRY(layers_of(act, a, r, s_1));
+    depths_of(r);
+    r->beta = s_1 == 0.0 ? NAN : eoc_mean_field_beta(&r->point) * a->depth / a->width;
+    r->verdict = judge(act, a, r);
+    return EOC_OK;
+}
+
+/* The common initializers: as their authors and PyTorch set them, at weight_variance 1. */
+static const struct {
+    const char *name, *initializer;
+    bool is_critical, has_torch_bias;
+    const char *torch; /* of the weights, where nothing is to be filled in */
+} candidates[] = {
+    {"small_uniform", "small_uniform", false, false, "nn.init.uniform_(m.weight, 0, 0.01)"},
+    {"small_normal", "small_normal", false, false, "nn.init.normal_(m.weight, 0, 0.01)"},
+    {"positive_uniform", "positive_uniform", false, false, "nn.init.uniform_(m.weight, 0, m.in_features**-0.5)"},
+    {"gaussian", "gaussian", false, false, "nn.init.normal_(m.weight, 0, m.in_features**-0.5)"},
+    {"torch_linear", "torch_linear", false, true, "nothing to do: nn.Linear's own"},
+    {"glorot_normal", "glorot_normal", false, false, "nn.init.xavier_normal_(m.weight)"},
+    {"he_normal", "he_normal", false, false, "nn.init.kaiming_normal_(m.weight, nonlinearity='relu')"},
+    {"orthogonal", "orthogonal", false, false, "nn.init.orthogonal_(m.weight)"},
+    {"critical_gaussian", "gaussian", true, false, NULL},
+    {"critical_orthogonal", "orthogonal", true, false, NULL},
+};
+
+enum { NUM_CANDIDATES = sizeof candidates / sizeof candidates[0] };
+
+_Static_assert((int)NUM_CANDIDATES <= (int)EOC_MAX_ADVICE_ROWS, "eoc_advice holds all the candidates");
+
+static int index_of(const eoc_advice *a, const char *name)
+{
+    for (int i = 0; i < a->num_rows; i++) {
+        if (strcmp(a->rows[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* He's where it is the critical one and no isometry is to be had by orthogonal weights; without a critical point what
+ * lasts longest. */
+static int recommend(const eoc_advice *a)
+{
+    if (a->regime == EOC_REGIME_SCALE_FREE) {
+        const int he = index_of(a, "he_normal");
+        const bool is_critical = fabs(a->rows[he].effective_weight_variance - a->weight_variance) < 1e-9;
+        return is_critical ? he : index_of(a, "critical_gaussian");
+    }
+    if (a->regime != EOC_REGIME_FAR && a->regime != EOC_REGIME_NONE) {
+        return index_of(a, "critical_orthogonal");
+    }
+    int best = -1;
+    double longest = -1.0;
+    for (int i = 0; i < a->num_rows; i++) {
+        const double depth = fmin(a->rows[i].signal_depth, a->rows[i].gradient_depth);
+        if (a->rows[i].in_theory && depth > longest) {
+            longest = depth;
+            best = i;
+        }
+    }
+    return best;
+}
+
+eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice)
+{
+    *advice = (eoc_advice){.width = width, .depth = depth};
+    EOC_TRY(act->kind->scale_invariant ? choose_scale_free(act, advice) : choose_on_line(act, advice));
+    for (int i = 0; i < NUM_CANDIDATES; i++) {
+        if (candidates[i].is_critical && isnan(advice->weight_variance)) {
+            continue;
+        }
+        eoc_advice_row *const r = &advice->rows[advice->num_rows++];
+        r->name = candidates[i].name;
+        r->is_critical = candidates[i].is_critical;
+        r->weight_variance = r->is_critical ? advice->weight_variance : 1.0;
+        r->bias_variance = r->is_critical                 ? advice->bias_variance
+                           : candidates[i].has_torch_bias ? 1.0 / (3.0 * width)
+                                                          : 0.0;
+        r->input_variance =
+            r->is_critical && isfinite(advice->q_star) ? (advice->q_star - r->bias_variance) / r->weight_variance : 1.0;
+        EOC_TRY(eoc_initializer_find(candidates[i].initializer, &r->initializer));
+        EOC_TRY(fill_row(act, advice, r));
+    }
+    advice->recommended = recommend(advice);
+    return EOC_OK;
+}
+
+void eoc_advice_torch(const eoc_advice_row *row, eoc_text *out)
+{
+    const double gain = sqrt(row->weight_variance);
+    if (!row->is_critical) {
+        for (int i = 0; i < NUM_CANDIDATES; i++) {
+            if (strcmp(candidates[i].name, row->name) == 0) {
+                eoc_text_append(out, "%s", candidates[i].torch);
+            }
+        }
+    } else if (row->initializer.kind->law == EOC_LAW_HAAR) {
+        eoc_text_append(out, "nn.init.orthogonal_(m.weight, gain=%.8g)", gain);
+    } else {
+        eoc_text_append(out, "nn.init.normal_(m.weight, 0, %.8g * m.in_features**-0.5)", gain);
+    }
+    if (strcmp(row->name, "torch_linear") != 0) {
+        if (row->bias_variance > 0.0) {
+            eoc_text_append(out, "; nn.init.normal_(m.bias, 0, %.8g)", sqrt(row->bias_variance));
+        } else {
+            eoc_text_append(out, "; nn.init.zeros_(m.bias)");
+        }
+    }
+}
