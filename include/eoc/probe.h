@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * The probe: draw one random network, push a few inputs through it and gradients back, and note the statistics of
- * design section "result file" per layer. Serial; knows nothing of ranks or files.
+ * every layer. Serial; knows nothing of ranks or files.
  *
  * Notation of Poole et al. 2016 and Schoenholz et al. 2017: q, c of the pre-activations z^l; gradients of E_a =
  * v.h^L(x_a).

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
+#include "names.h"
 
 #include "eoc/run.h"
 #include "eoc/text.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_QUIET = 'q', KEY_OVERWRITE = 256, KEY_MAX_FILE_SIZE, KEY_SHUFFLE };
@@ -118,23 +118,6 @@ static const struct argp argp = {
         "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1 ends a run after the units "
         "in hand (exit code 75); the same command goes on."};
 
-/* The sweep file's name with .h5 for its extension, in the current directory. */
-static void default_output(const char *path, eoc_text *out)
-{
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    eoc_text_append(out, "%.*s.h5", (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name)), name);
-}
-
-static void join_words(int argc, char **argv, eoc_text *out)
-{
-    for (int i = 0; i < argc; i++) {
-        const char *quote = strpbrk(argv[i], " '\"()[]{},*?$;&|<>") ? "'" : "";
-        eoc_text_append(out, "%s%s%s%s", i ? " " : "", i ? quote : "", argv[i], i ? quote : "");
-    }
-}
-
 static int report(eoc_status status, const eoc_run_summary *s, const char *output, bool told)
 {
     if (status != EOC_OK) {
@@ -196,13 +179,6 @@ static int parse_once(int argc, char **argv, arguments *a)
     return wrong;
 }
 
-/* -o may not name the sweep file itself: --overwrite would take it. */
-static bool is_same_file(const char *path, const char *other)
-{
-    struct stat a, b;
-    return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 int eoc_cli_run(int argc, char **argv)
 {
     arguments a = {.max_file_bytes = 20e9};
@@ -230,13 +206,11 @@ int eoc_cli_run(int argc, char **argv)
         if (a.output || sweep.output) {
             eoc_text_append(&output, "%s", a.output ? a.output : sweep.output);
         } else {
-            default_output(a.path, &output);
+            eoc_cli_default_output(a.path, ".h5", &output);
         }
-        join_words(argc, argv, &command_line);
-        if (!is_same_file(a.path, output.data)) {
+        eoc_cli_command_line(argc, argv, &command_line);
+        if (!eoc_cli_is_sweep_file(a.path, output.data, rank == 0)) {
             code = run_all(&a, &sweep, output.data, command_line.data);
-        } else if (rank == 0) {
-            fprintf(stderr, "eoc: %s is the sweep file itself; name another result file with -o\n", output.data);
         }
     }
     eoc_text_clear(&errors);

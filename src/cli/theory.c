@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
 #include "json.h"
+#include "names.h"
 #include "point.h"
+#include "spectrum.h"
 
 #include "eoc/linalg.h"
 #include "eoc/record.h"
@@ -14,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_OVERWRITE = 256, KEY_JSON, KEY_POINT };
+enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_OVERWRITE = 256, KEY_JSON, KEY_SPECTRUM, KEY_POINT };
 
 enum { MAX_SETS = 256, MAX_FIXED_POINTS = 16 };
 
@@ -47,7 +49,7 @@ typedef struct {
     const char *sets[MAX_SETS];
     int num_sets;
     const char *output;
-    bool overwrite, json;
+    bool overwrite, json, spectrum;
     const char *point[NUM_POINT_OPTIONS]; /* NULL where not given */
 } arguments;
 
@@ -66,6 +68,7 @@ static const struct argp_option options[] = {
     {"depth", KEY_POINT + POINT_DEPTH, "L", 0, "for beta, lambda_max and, with --json, the layers", 2},
     {"input-variance", KEY_POINT + POINT_INPUT_VARIANCE, "NUMBER", 0, "|x|^2/N of the inputs, default 1", 2},
     {"correlation", KEY_POINT + POINT_CORRELATION, "COSINE", 0, "of two inputs, default 0.6", 2},
+    {"spectrum", KEY_SPECTRUM, NULL, 0, "the law of the Jacobian's squared singular values too; needs --depth", 2},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 2},
     {0}};
 
@@ -92,6 +95,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_JSON:
         a->json = true;
         return 0;
+    case KEY_SPECTRUM:
+        a->spectrum = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (a->path) {
             argp_error(state, "one sweep file, not two: '%s' and '%s'", a->path, value);
@@ -114,22 +120,10 @@ static const struct argp argp = {
 
 /* -- a sweep's theory -- */
 
-/* The sweep file's name with .theory.h5 for its extension. Of -o or `output: tanh.h5` the name that is given stands. */
-static void default_output(const char *path, eoc_text *out)
-{
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    eoc_text_append(out, "%.*s.theory.h5", (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name)), name);
-}
-
 static void provenance(int argc, char **argv, json *info)
 {
     eoc_text command = {0};
-    for (int i = 0; i < argc; i++) {
-        const char *quote = strpbrk(argv[i], " '\"()[]{},*?$;&|<>") && i > 0 ? "'" : "";
-        eoc_text_append(&command, "%s%s%s%s", i ? " " : "", quote, argv[i], quote);
-    }
+    eoc_cli_command_line(argc, argv, &command);
     json_open(info, NULL, '{');
     json_text(info, "command", command.data);
     json_text(info, "program", eoc_cli_program());
@@ -159,7 +153,12 @@ static int write_sweep(const arguments *a, const char *info)
     if (a->output) {
         eoc_text_append(&output, "%s", a->output);
     } else {
-        default_output(a->path, &output);
+        eoc_cli_default_output(a->path, ".theory.h5", &output);
+    }
+    if (eoc_cli_is_sweep_file(a->path, output.data, true)) {
+        eoc_text_clear(&output);
+        eoc_sweep_clear(&sweep);
+        return EXIT_USAGE;
     }
     const eoc_theory_file_options file_options = {.output = output.data,
                                                   .overwrite = a->overwrite,
@@ -192,6 +191,7 @@ typedef struct {
     eoc_mean_field scalars; /* of the record, for what is said of both laws */
     eoc_fixed_point fixed[MAX_FIXED_POINTS];
     int num_fixed;
+    eoc_cli_spectrum *spectrum; /* NULL: not asked for, or outside theory */
 } point;
 
 /* Whether the law's variance in units of 1/width depends on the width. */
@@ -200,6 +200,19 @@ static bool needs_width(const eoc_initializer *initializer)
     return eoc_initializer_effective(initializer, 1.0, 100) != eoc_initializer_effective(initializer, 1.0, 1000) &&
            fabs(eoc_initializer_effective(initializer, 1.0, 100) / eoc_initializer_effective(initializer, 1.0, 1000) -
                 1.0) > 1e-9;
+}
+
+/* At q_star, with the weights' own law: the record's curves are not needed for it. */
+static eoc_status compute_spectrum(point *p)
+{
+    EOC_REQUIRE(p->has_depth, EOC_ERR_USAGE, "--spectrum needs --depth, such as --depth 50");
+    const double q_star = *p->record.q_star, sigma_w2 = *p->record.effective_weight_variance;
+    EOC_REQUIRE(isfinite(q_star) && sigma_w2 > 0.0, EOC_ERR_USAGE,
+                "--spectrum: there is no spectrum where q_star is not finite or the weights are zero");
+    p->spectrum = malloc(sizeof *p->spectrum);
+    EOC_REQUIRE(p->spectrum, EOC_ERR_NOMEM, "out of memory");
+    const double s_1 = p->network.initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
+    return eoc_cli_spectrum_compute(&p->network.activation, sigma_w2, q_star, p->network.depth, s_1, p->spectrum);
 }
 
 static eoc_status compute_point(const arguments *a, point *p)
@@ -230,11 +243,12 @@ static eoc_status compute_point(const arguments *a, point *p)
     EOC_TRY(eoc_mean_field_fixed_points(&n->activation, *p->record.effective_weight_variance, n->bias_variance,
                                         MAX_FIXED_POINTS, p->fixed, &p->num_fixed));
     p->num_fixed = p->num_fixed < MAX_FIXED_POINTS ? p->num_fixed : MAX_FIXED_POINTS;
-    return EOC_OK;
+    return a->spectrum ? compute_spectrum(p) : EOC_OK;
 }
 
 static void release_point(point *p)
 {
+    free(p->spectrum);
     free(p->block);
     free(p->layers);
     eoc_layout_clear(&p->layout);
@@ -321,6 +335,9 @@ static void print_json(const point *p)
     json_close(&j, ']');
     if (p->has_depth) {
         json_layers(&j, p);
+    }
+    if (p->spectrum) {
+        eoc_cli_spectrum_json(p->spectrum, &j);
     }
     json_close(&j, '}');
     json_print(&j);
@@ -426,6 +443,9 @@ static void print_table(const point *p)
         print_value("lambda_max", *r->lambda_max, "greatest squared singular value of the Jacobian at this depth");
     }
     print_fixed_points(p);
+    if (p->spectrum) {
+        eoc_cli_spectrum_print(p->spectrum);
+    }
 }
 
 static int show_point(const arguments *a)
@@ -450,7 +470,7 @@ int eoc_cli_theory(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
         return EXIT_USAGE;
     }
-    bool wants_point = a.json;
+    bool wants_point = a.json || a.spectrum;
     for (int i = 0; i < NUM_POINT_OPTIONS; i++) {
         wants_point = wants_point || a.point[i];
     }

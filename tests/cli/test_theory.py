@@ -53,7 +53,7 @@ def refused(result, *needles):
 
 # -- one point --
 
-# Poole et al. 2016 and Schoenholz et al. 2017 (tables of the notes on physics, A3 and A4): sigma_w2, sigma_b2, q*, chi_1, c*, xi_c
+# Poole et al. 2016 and Schoenholz et al. 2017 (tests/reference/published.md, A3 and A4): sigma_w2, sigma_b2, q*, chi_1, c*, xi_c
 @pytest.mark.parametrize("row", [
     (1.0, 0.05, 0.19359, 0.75903, 1.0, 3.627),
     (1.5, 0.05, 0.41804, 0.93864, 1.0, 15.79),
@@ -416,3 +416,36 @@ def test_json_holds_numbers_only_of_the_standard(tmp_path):
 
         got = json.loads(shown.stdout, parse_constant=strict)
         assert np.isfinite([v for v in got.values() if isinstance(v, float)]).all()
+
+
+# log lambda_max and mass at 0: Pennington et al. 2017, tests/reference/published.md, A6: relu at (2, 0), L = 10, gaussian 54.41 and
+# orthogonal 25.81; linear gaussian at (1, 0) (L + 1)^(L + 1)/L^L = 28.531. A relu halves the rank once: mass 1/2.
+@pytest.mark.parametrize("activation, weight_variance, initializer, edge, mass_at_zero", [
+    ("relu", 2, "gaussian", 54.41, 0.5),
+    ("relu", 2, "orthogonal", 25.81, 0.5),
+    ("linear", 1, "gaussian", 11**11 / 10**10, 0.0),
+])
+def test_spectrum(activation, weight_variance, initializer, edge, mass_at_zero, tmp_path):
+    """--spectrum: edge and mass at 0 in closed form, a distribution function that rises from one to 1."""
+    spectrum = answer(tmp_path, "theory", "--activation", activation, "--weight-variance", weight_variance, "--depth", 10,
+                      "--initializer", initializer, "--spectrum")["spectrum"]
+    assert math.exp(spectrum["log_lambda_max"]) == pytest.approx(edge, rel=3e-4)
+    assert spectrum["mass_at_zero"] == pytest.approx(mass_at_zero, abs=1e-12)
+    cdf, density = np.array(spectrum["cdf"]), np.array(spectrum["density_of_log_lambda"])
+    assert (np.diff(cdf) >= 0).all() and cdf[-1] == pytest.approx(1, abs=1e-9) and (cdf >= mass_at_zero).all()
+    # trapezoids over 200 intervals; the density falls to 0 as a square root at the edge
+    steps = np.diff(spectrum["log_lambda"])
+    assert (steps * (density[1:] + density[:-1]) / 2).sum() == pytest.approx(cdf[-1] - cdf[0], abs=2e-3)
+
+
+def test_spectrum_needs_a_depth(tmp_path):
+    """Without --depth there is no Jacobian to speak of."""
+    refused(eoc("theory", "--activation", "tanh", "--weight-variance", 2, "--spectrum", cwd=tmp_path), "--depth")
+
+
+def test_theory_never_takes_the_sweep_file(tmp_path):
+    """-o that names the sweep file is refused, --overwrite or not."""
+    path = write_sweep(tmp_path / "sweep.yaml", "grid: {activation: tanh, weight_variance: 1.5}\n")
+    before = (tmp_path / "sweep.yaml").read_bytes()
+    done = eoc("theory", "sweep.yaml", "-o", "sweep.yaml", "--overwrite", cwd=tmp_path)
+    assert done.returncode == 2 and "sweep.yaml" in done.stderr and (tmp_path / "sweep.yaml").read_bytes() == before, path

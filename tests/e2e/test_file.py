@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The result file as section 3 of the design has it, through every reader that people use."""
+"""The result file as the README has it, through every reader that people use."""
 import json
 import time
 
@@ -35,7 +35,7 @@ AXES = {
     "layer": list(range(1, 11)),
 }
 
-# Dimensions of every variable of the design that this version has.
+# Dimensions of every variable.
 VARIABLES = {
     GRID: "run/status run/reason run/last_layer run/sampler run/seconds run/rank run/attempts run/checksum",
     POINT: "run/effective_weight_variance theory/status theory/q_star theory/chi_1 theory/c_star theory/xi_q theory/xi_c theory/chi_q "
@@ -83,7 +83,7 @@ def test_axes(file):
 
 @pytest.mark.parametrize("dims", VARIABLES, ids=",".join)
 def test_dimensions(dims, file):
-    """Every variable of the design is there with the dimensions of the design, in its order."""
+    """Every variable is there with its dimensions, in their order."""
     for name in VARIABLES[dims].split():
         dataset = file[name]
         assert dimensions(dataset) == dims, name

@@ -61,7 +61,7 @@ static void relu_is_advised_he(void **state)
 }
 
 /* nn.Linear: weights and biases U(+-1/sqrt(N)), variance 1/(3N). relu: chi_1 = 1/6; q^(l+1) = q^l/6 + 1/(3N), from q^1
- * = 1/3 + 1/(3N); xi_c = 1/log 6 = 0.558 (notes of the torch presets: 0.56). */
+ * = 1/3 + 1/(3N); xi_c = 1/log 6 = 0.558 (published.md, A2: 0.56). */
 static void torch_default_has_its_biases(void **state)
 {
     (void)state;

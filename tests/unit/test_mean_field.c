@@ -165,8 +165,8 @@ typedef struct {
     double sigma_b2, sigma_w2, q_star, tolerance;
 } line_case;
 
-/* Physics note A2, five digits; tanh at 0.05 published as 1.76 by Schoenholz et al. 2017; sigmoid from design,
- * section 4. */
+/* published.md, A2, five digits; tanh at 0.05 published as 1.76 by Schoenholz et al. 2017; sigmoid from its golden
+ * values. */
 static void critical_points_by_bias(void **state)
 {
     (void)state;
@@ -199,7 +199,7 @@ static void critical_points_by_bias(void **state)
     }
 }
 
-/* Ends of the line: He et al. 2015 for relu, phi'(0) for smooth phi; softplus has none (physics note A2). */
+/* Ends of the line: He et al. 2015 for relu, phi'(0) for smooth phi; softplus has none (published.md, A2). */
 static void critical_points_at_the_ends(void **state)
 {
     (void)state;
@@ -219,14 +219,14 @@ static void critical_points_at_the_ends(void **state)
     CHECK_NEAR(point.sigma_w2, 4.0, 1e-14);
     assert_int_equal(eoc_critical_find(&softplus, 0.05, 1, &point, &count), EOC_OK);
     assert_int_equal(count, 0);
-    /* tanh at q = 1e-4: design, section 4; in the limit sigma_b2 = (4/3) q^3, from phi = u - u^3/3. */
+    /* tanh at q = 1e-4: published.md, golden values; in the limit sigma_b2 = (4/3) q^3, from phi = u - u^3/3. */
     assert_int_equal(eoc_critical_at_q(&tanh_, 1e-4, &point), EOC_OK);
     CHECK_RELATIVE(point.sigma_b2, 1.33253383165e-12, 2e-11);
     assert_int_equal(eoc_critical_at_q(&tanh_, 1e-6, &point), EOC_OK);
     CHECK_RELATIVE(point.sigma_b2, 4.0 / 3.0 * 1e-18, 1e-5);
 }
 
-/* Design, section 4; four to six digits of them in Roberts, Yaida & Hanin 2022, ch. 5. */
+/* published.md, golden values; four to six digits of them in Roberts, Yaida & Hanin 2022, ch. 5. */
 static void half_stable_points(void **state)
 {
     (void)state;
@@ -276,7 +276,7 @@ static void half_stable_points(void **state)
     assert_true(at.status & EOC_THEORY_Q_HALF_STABLE);
 }
 
-/* gelu at (2, 0.1): design, section 4. */
+/* gelu at (2, 0.1): published.md, golden values. */
 static void two_fixed_points(void **state)
 {
     (void)state;
@@ -298,7 +298,7 @@ static void two_fixed_points(void **state)
 
 /* -- published points -- */
 
-/* tanh, sigma_b2 = 0.05: physics note A4, the curve of Schoenholz et al. 2017. */
+/* tanh, sigma_b2 = 0.05: published.md, A4, the curve of Schoenholz et al. 2017. */
 static void schoenholz_table(void **state)
 {
     (void)state;
@@ -321,7 +321,7 @@ static void schoenholz_table(void **state)
     }
 }
 
-/* tanh, sigma_b = 0.3: physics note A3, the three points of Poole et al. 2016. */
+/* tanh, sigma_b = 0.3: published.md, A3, the three points of Poole et al. 2016. */
 static void poole_points(void **state)
 {
     (void)state;
@@ -337,7 +337,7 @@ static void poole_points(void **state)
     }
 }
 
-/* Spectra on the critical line: physics note A6, from closed forms of Pennington et al. 2017. */
+/* Spectra on the critical line: published.md, A6, from closed forms of Pennington et al. 2017. */
 static void jacobian_spectra(void **state)
 {
     (void)state;
@@ -529,7 +529,7 @@ static void run_pair(const eoc_activation *act, double sigma_w2, double sigma_b2
 }
 
 /* l^2 (1 - c) at l = 100, 10^3, 10^4 from c = 0, by iterating the closed form on c in long double (float64, as in
- * physics note A5, has 44.2520 for the last: arccos near 1 has lost its digits); on the way to 9 pi^2/2 (Hayou et
+ * published.md, A5, has 44.2520 for the last: arccos near 1 has lost its digits); on the way to 9 pi^2/2 (Hayou et
  * al. 2019). */
 static void relu_correlation_decay(void **state)
 {
@@ -618,7 +618,7 @@ static void curvature_of_a_circle(void **state)
     }
 }
 
-/* selu is normalised at (1, 0), Klambauer et al. 2017: q = 1, E[phi] = 0; slopes from the physics note A2 (the
+/* selu is normalised at (1, 0), Klambauer et al. 2017: q = 1, E[phi] = 0; slopes from published.md, A2 (the
  * second is the paper's Jacobian entry). */
 static void selu_fixed_point(void **state)
 {
@@ -743,7 +743,7 @@ static void linear_weight_gradient(void **state)
     CHECK_NEAR(out.log_gradient_q[1], 20.0 * log(1.3), 1e-12);
     CHECK_NEAR(out.gradient_c[1], 1.0, 1e-14);
     CHECK_NEAR(out.rows.log_jacobian_m1, 50.0 * log(1.3), 1e-12);
-    CHECK_NEAR(out.rows.log_jacobian_m2, 100.0 * log(1.3) + log(51.0), 1e-12); /* A6: variance L */
+    CHECK_NEAR(out.rows.log_jacobian_m2, 100.0 * log(1.3) + log(51.0), 1e-12); /* published.md, A6: variance L */
     assert_true(isnan(out.log_q[2]) && isnan(out.c[2]) && isnan(out.log_weight_gradient_q[2]));
 }
 

@@ -103,7 +103,7 @@ typedef struct {
 
 /*
  * Total mass and the first two moments by integrating the density over log lambda, against 1, m1 = (sigma_w2 mu_1)^L
- * and m2/m1^2 = 1 + L (mu_2/mu_1^2 - 1 - s_1), Pennington et al. 2017. edge: physics note A6, 0 where not there.
+ * and m2/m1^2 = 1 + L (mu_2/mu_1^2 - 1 - s_1), Pennington et al. 2017. edge: published.md, A6, 0 where not there.
  * hard_tanh: the critical line at sigma_b2 = 0.05, where p = 0.8580. Two or five orthogonal layers of it keep an atom.
  */
 static void moments(void **state)

@@ -224,7 +224,7 @@ static void haar_moments(void **state)
     }
 }
 
-/* The effective sigma_w^2 of the table of design section 2, in closed form. */
+/* The effective sigma_w^2 of the initializers: fan_in times the variance of an entry, in closed form. */
 static void effective(void **state)
 {
     (void)state;
