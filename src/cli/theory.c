@@ -5,6 +5,7 @@
 #include "point.h"
 #include "spectrum.h"
 
+#include "eoc/kernel.h"
 #include "eoc/linalg.h"
 #include "eoc/record.h"
 #include "eoc/theory_file.h"
@@ -192,6 +193,10 @@ typedef struct {
     eoc_fixed_point fixed[MAX_FIXED_POINTS];
     int num_fixed;
     eoc_cli_spectrum *spectrum; /* NULL: not asked for, or outside theory */
+    eoc_decay decay;            /* of 1 - c on the critical line */
+    struct {
+        double log_diagonal, ratio, log_condition; /* of the tangent kernel of the two inputs at the last layer */
+    } kernel;
 } point;
 
 /* Whether the law's variance in units of 1/width depends on the width. */
@@ -200,6 +205,25 @@ static bool needs_width(const eoc_initializer *initializer)
     return eoc_initializer_effective(initializer, 1.0, 100) != eoc_initializer_effective(initializer, 1.0, 1000) &&
            fabs(eoc_initializer_effective(initializer, 1.0, 100) / eoc_initializer_effective(initializer, 1.0, 1000) -
                 1.0) > 1e-9;
+}
+
+/* The tangent kernel at the last layer, of which only the depth asked for is kept. */
+static eoc_status compute_kernel(point *p)
+{
+    const int depth = p->network.depth;
+    const double variances[2] = {*p->record.input_variance, *p->record.input_variance};
+    double *memory = malloc(3 * sizeof(double) * (size_t)depth);
+    EOC_REQUIRE(memory, EOC_ERR_NOMEM, "out of memory");
+    const eoc_kernel_rows rows = {
+        .log_diagonal = {memory, NULL}, .ratio = memory + depth, .log_condition = memory + 2 * depth};
+    const eoc_status status =
+        eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance, p->network.bias_variance,
+                        variances, p->sweep.probe.inputs.correlation, depth, &rows);
+    p->kernel.log_diagonal = rows.log_diagonal[0][depth - 1];
+    p->kernel.ratio = rows.ratio[depth - 1];
+    p->kernel.log_condition = rows.log_condition[depth - 1];
+    free(memory);
+    return status;
 }
 
 /* At q_star, with the weights' own law: the record's curves are not needed for it. */
@@ -236,6 +260,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     const eoc_status status = eoc_prediction_fill(prediction, n, &p->layout, &p->record);
     eoc_prediction_destroy(&prediction);
     EOC_TRY(status);
+    p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
     p->scalars = (eoc_mean_field){.mu_1 = *p->record.mu_1, .mu_2 = *p->record.mu_2};
     if (!eoc_initializer_in_theory(&n->initializer)) {
         return EOC_OK;
@@ -243,6 +268,11 @@ static eoc_status compute_point(const arguments *a, point *p)
     EOC_TRY(eoc_mean_field_fixed_points(&n->activation, *p->record.effective_weight_variance, n->bias_variance,
                                         MAX_FIXED_POINTS, p->fixed, &p->num_fixed));
     p->num_fixed = p->num_fixed < MAX_FIXED_POINTS ? p->num_fixed : MAX_FIXED_POINTS;
+    const double q_star = *p->record.q_star, sigma_w2 = *p->record.effective_weight_variance;
+    if (isfinite(q_star) && q_star > 0.0 && sigma_w2 > 0.0) {
+        EOC_TRY(eoc_mean_field_decay(&n->activation, sigma_w2, q_star, &p->decay));
+    }
+    EOC_TRY(p->has_depth ? compute_kernel(p) : EOC_OK);
     return a->spectrum ? compute_spectrum(p) : EOC_OK;
 }
 
@@ -323,6 +353,11 @@ static void print_json(const point *p)
     json_number(&j, "beta_per_depth_over_width", eoc_mean_field_beta(&p->scalars));
     json_number(&j, "jacobian_variance_per_layer_gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0));
     json_number(&j, "jacobian_variance_per_layer_orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0));
+    json_number(&j, "decay_power", p->decay.power ? (double)p->decay.power : NAN);
+    json_number(&j, "decay_coefficient", p->decay.coefficient);
+    json_number(&j, "log_tangent_kernel", p->kernel.log_diagonal);
+    json_number(&j, "tangent_kernel_ratio", p->kernel.ratio);
+    json_number(&j, "log_tangent_kernel_condition", p->kernel.log_condition);
     json_open(&j, "fixed_points", '[');
     for (int i = 0; i < p->num_fixed; i++) {
         json_open(&j, NULL, '{');
@@ -439,7 +474,16 @@ static void print_table(const point *p)
     print_value("Jacobian variance, gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0),
                 "per layer, of the squared singular values over their mean");
     print_value("Jacobian variance, orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0), "likewise");
+    if (p->decay.power != 0) {
+        char law[48];
+        snprintf(law, sizeof law, "1 - c goes as this over l%s", p->decay.power == 2 ? "^2" : "");
+        print_value("algebraic decay", p->decay.coefficient, law);
+    }
     if (p->has_depth) {
+        print_value("log tangent kernel", p->kernel.log_diagonal, "log Theta(x, x) at the last layer");
+        print_value("tangent kernel ratio", p->kernel.ratio, "cosine of the two inputs in the tangent kernel");
+        print_value("log tangent kernel condition", p->kernel.log_condition,
+                    "log of its greater over its lesser eigenvalue for the pair");
         print_value("lambda_max", *r->lambda_max, "greatest squared singular value of the Jacobian at this depth");
     }
     print_fixed_points(p);

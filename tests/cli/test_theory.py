@@ -449,3 +449,14 @@ def test_theory_never_takes_the_sweep_file(tmp_path):
     before = (tmp_path / "sweep.yaml").read_bytes()
     done = eoc("theory", "sweep.yaml", "-o", "sweep.yaml", "--overwrite", cwd=tmp_path)
     assert done.returncode == 2 and "sweep.yaml" in done.stderr and (tmp_path / "sweep.yaml").read_bytes() == before, path
+
+
+def test_decay_and_tangent_kernel_of_relu(tmp_path):
+    """relu at (2, 0): 1 - c ~ 9 pi^2/(2 l^2) (Hayou et al. 2019), Theta^L(x, x) = L q (arc-cosine kernel), here 10 x 2."""
+    got = point(tmp_path, "relu", 2, 0, "--depth", 10)
+    assert got["decay_power"] == 2 and got["decay_coefficient"] == pytest.approx(4.5 * math.pi**2, rel=1e-9)
+    assert got["log_tangent_kernel"] == pytest.approx(math.log(20), abs=1e-9)
+    ratio = got["tangent_kernel_ratio"]
+    assert got["log_tangent_kernel_condition"] == pytest.approx(math.log((1 + ratio) / (1 - ratio)), abs=1e-9)
+    ordered = point(tmp_path, "tanh", 1.5, 0.05)
+    assert ordered["decay_power"] is None and ordered["log_tangent_kernel"] is None
