@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
- * Architectures: how one layer maps a batch forward and cotangents back.
+ * Architectures: how one layer maps a batch forward, tangents along, and cotangents back.
  *
  * One row of the table in src/model/architecture.c is one architecture. A network of depth L and width N has
  * pre-activations z^l and features h^l, l = 1..L, h^0 = x. A layer sees the whole batch, so that layers that couple its
@@ -25,6 +25,15 @@ typedef struct {
     int64_t exponent;
     double *values; /* (columns, width) */
 } eoc_batch;
+
+/**
+ * What travels through the layers together, so that one product with W serves all: on the way up the features of the
+ * inputs and tangents at input 0, on the way down their gradients (none: no columns) and cotangents at input 0. The
+ * tangents lie behind the inputs in memory, and have an exponent of their own.
+ */
+typedef struct {
+    eoc_batch inputs, tangents;
+} eoc_signals;
 
 typedef struct eoc_architecture_kind eoc_architecture_kind;
 
@@ -51,11 +60,13 @@ typedef struct {
     double *bias; /* (width) scratch */
 } eoc_layer_tools;
 
-/** What a layer keeps of a forward pass for statistics and for the way back. Memory of the caller. */
+/** What a layer leaves of its forward pass, in memory of the caller: z for statistics, the rest for the way back. */
 typedef struct {
-    eoc_batch z;                 /* pre-activations z^l */
-    double *input_gram;          /* (columns, columns): inner products of the vectors that W^l multiplied, ... */
+    eoc_batch z;                 /* pre-activations z^l of the inputs; its memory has room for the tangents behind */
+    double *slope;               /* (columns, width): phi'(z^l); NULL: not wanted, and then there are no tangents */
+    double *input_gram;          /* (columns, columns): inner products of the inputs that W^l multiplied, ... */
     int64_t input_gram_exponent; /* ... times 2^this */
+    void *kept;                  /* (kept_bytes): of the sampler */
 } eoc_layer;
 
 struct eoc_architecture_kind {
@@ -63,13 +74,15 @@ struct eoc_architecture_kind {
     const char *formula;
     const char *source;
     eoc_parameter parameters[EOC_MAX_PARAMETERS + 1];
-    /** Layer l: from h = h^(l-1) to the kept layer, h overwritten by h^l. */
-    void (*forward)(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_batch *h, eoc_layer *layer);
-    /** dh = dE/dh^l becomes dE/dz^l, in place. */
-    void (*backward_activation)(const eoc_network *network, int l, const eoc_layer *layer, eoc_batch *dh);
-    /** dz = dE/dz^l to dh = dE/dh^(l-1), another batch of the same shape. */
+    /** The weight matrix of layer l. */
+    eoc_matrix (*weights)(const eoc_network *network, int l);
+    /** Layer l: from h^(l-1) and its tangents to the layer, h overwritten by h^l and its tangents. */
+    void (*forward)(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h, eoc_layer *layer);
+    /** dh = dE/dh^l becomes dE/dz^l, in place; cotangents likewise. */
+    void (*backward_activation)(const eoc_network *network, int l, const eoc_layer *layer, eoc_signals *dh);
+    /** dz = dE/dz^l to dh = dE/dh^(l-1), other signals of the same shape. */
     void (*backward_weights)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
-                             const eoc_batch *dz, eoc_batch *dh);
+                             const eoc_signals *dz, eoc_signals *dh);
     /** log of the mean square entry of d(sum_a E_a)/dW^l, from dz = dE/dz^l. gram: scratch (columns, columns). */
     double (*log_weight_gradient_q)(const eoc_network *network, const eoc_layer *layer, const eoc_batch *dz,
                                     double *gram);

@@ -96,7 +96,4 @@ eoc_unit eoc_grid_get(const eoc_grid *grid, uint64_t seed, int64_t unit);
 enum { EOC_UNIT_TEXT_BYTES = 1280 };
 const char *eoc_grid_unit_text(const eoc_grid *grid, uint64_t seed, int64_t unit, char out[EOC_UNIT_TEXT_BYTES]);
 
-/** Predicted seconds of a unit on one core: `columns` vectors through every layer, back too if asked. See cost.c. */
-double eoc_cost_seconds(const eoc_network *network, int columns, int backward);
-
 #endif

@@ -10,14 +10,27 @@
 
 #include <stddef.h>
 
-/** Y (columns, rows; stride y_stride) += X (columns, cols; stride x_stride) T^t for a tile T (rows, cols), contiguous.
- */
-void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y,
-                           int y_stride, int columns);
+/** A tile T (rows, cols) of a matrix: row i begins at values + i * stride. */
+typedef struct {
+    const double *values;
+    int rows, cols, stride;
+} eoc_tile;
+
+/** Y (columns, rows; stride y_stride) += X (columns, cols; stride x_stride) T^t. */
+void eoc_linalg_tile_apply(eoc_tile tile, const double *x, int x_stride, double *y, int y_stride, int columns);
 
 /** X (columns, cols) += Y (columns, rows) T. */
-void eoc_linalg_tile_apply_transposed(const double *tile, int rows, int cols, const double *y, int y_stride, double *x,
-                                      int x_stride, int columns);
+void eoc_linalg_tile_apply_transposed(eoc_tile tile, const double *y, int y_stride, double *x, int x_stride,
+                                      int columns);
+
+/** coefficients (count) = basis (count, n) v */
+void eoc_linalg_project(const double *basis, int count, size_t n, const double *v, double *coefficients);
+
+/** v (n) -= basis^t coefficients */
+void eoc_linalg_subtract(const double *basis, int count, size_t n, const double *coefficients, double *v);
+
+/** x *= a */
+void eoc_linalg_scale(double a, double *x, size_t n);
 
 /** gram (columns, columns) = X X^t of a batch X (columns, n). */
 void eoc_linalg_gram(const double *x, int columns, int n, double *gram);

@@ -16,8 +16,10 @@
 /* -- what is asked for: the keys under `probe:` -- */
 
 typedef enum {
-    EOC_STATISTIC_FORWARD = 1 << 0,  /* log_q, c, one_minus_c */
-    EOC_STATISTIC_GRADIENT = 1 << 1, /* log_gradient_q, gradient_c, log_weight_gradient_q */
+    EOC_STATISTIC_FORWARD = 1 << 0,      /* log_q, c, one_minus_c */
+    EOC_STATISTIC_GRADIENT = 1 << 1,     /* log_gradient_q, gradient_c, log_weight_gradient_q */
+    EOC_STATISTIC_JACOBIAN = 1 << 2,     /* log_jacobian_m1, log_jacobian_m2 */
+    EOC_STATISTIC_FINITE_WIDTH = 1 << 3, /* chi_1, kurtosis */
 } eoc_statistic;
 
 typedef struct {
@@ -55,7 +57,7 @@ struct eoc_inputs {
     int points;         /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
 };
 
-enum { EOC_MAX_POINTS = 4096 };
+enum { EOC_MAX_POINTS = 4096, EOC_MAX_JACOBIAN_PROBES = 64 };
 
 int eoc_input_kind_count(void);
 const eoc_input_kind *eoc_input_kind_row(int row);
@@ -74,6 +76,7 @@ int eoc_layers_fill(const eoc_layers *rule, const eoc_axis *depth_axis, int *lay
 typedef struct {
     eoc_inputs inputs;
     unsigned statistics;        /* bits of eoc_statistic */
+    int jacobian_probes;        /* random unit vectors u of the statistic jacobian, 1..EOC_MAX_JACOBIAN_PROBES */
     const eoc_sampler *sampler; /* NULL: auto */
     eoc_layers layers;
 } eoc_probe;
@@ -90,10 +93,13 @@ typedef enum {
     EOC_REASON_IO
 } eoc_reason;
 
-/** Rows (num_layers) of the kept layers, NaN where nothing was measured; memory of the caller. */
+/** NULL where not wanted. Rows (num_layers) of the kept layers, NaN where nothing was measured; memory of the caller.
+ */
 typedef struct {
     double *log_q, *c, *one_minus_c;
+    double *chi_1, *kurtosis;
     double *log_gradient_q, *gradient_c, *log_weight_gradient_q;
+    double *log_jacobian_m1, *log_jacobian_m2; /* one value each */
 } eoc_probe_rows;
 
 typedef struct {
@@ -119,8 +125,14 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
 /** Bytes that eoc_probe_workspace_create takes. */
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width);
 
+/** Vectors u of the statistic jacobian: 0 when it is not asked for. */
+int eoc_probe_tangents(const eoc_probe *probe);
+
 /** The sampler that a network of this probe is drawn with. */
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network);
+
+/** Predicted seconds of one core for probing a network: see src/study/cost.c. */
+double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network);
 
 /**
  * Probes one network.

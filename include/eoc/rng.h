@@ -30,7 +30,9 @@ typedef enum {
     EOC_TENSOR_INPUT = 0,
     EOC_TENSOR_READOUT = 1,
     EOC_TENSOR_BIAS = 2,
-    EOC_TENSOR_WEIGHT = 3, /* + index of the matrix within its layer, for layers with several */
+    EOC_TENSOR_WEIGHT = 3,           /* + index of the matrix within its layer, for layers with several */
+    EOC_TENSOR_TANGENT = 1 << 16,    /* directions u of the statistic `jacobian` */
+    EOC_TENSOR_TRANSPOSED = 1 << 17, /* + a weight's: what the transposed product draws beside (implicit sampler) */
 } eoc_tensor;
 
 typedef struct {
@@ -51,6 +53,13 @@ void eoc_rng_normals(const eoc_stream *stream, double *out, size_t n);
 
 /** The same at 32-bit resolution, twice as cheap: for the entries of weight matrices. */
 void eoc_rng_normals_float(const eoc_stream *stream, float *out, size_t n);
+
+/**
+ * Normals `first`, first + 1, ..., n of them, at 32-bit resolution, as doubles times `scale`: a stream in pieces.
+ * `first` is a multiple of EOC_RNG_GROUP.
+ */
+enum { EOC_RNG_GROUP = 64 };
+void eoc_rng_normals_scaled(const eoc_stream *stream, size_t first, double scale, double *out, size_t n);
 
 /** The first n uniforms on (-1, 1) of a stream, at 32-bit resolution. */
 void eoc_rng_uniforms_float(const eoc_stream *stream, float *out, size_t n);

@@ -2,8 +2,9 @@
 /**
  * Elementary functions on whole arrays, by SLEEF, with the widest vectors that the processor has.
  *
- * y[i] = f(x[i]) for i < n; y may be x. Accuracy 1.0 ulp (erfc 1.5 ulp), SLEEF 3.5. The choice of vector length is made
- * once, at the first call; results on different vector lengths agree to rounding.
+ * y[i] = f(x[i]) for i < n; y may be x. Sums run in as many parts as a vector has lanes. Accuracy 1.0 ulp (erfc 1.5
+ * ulp), SLEEF 3.5. The choice of vector length is made once, at the first call; results on different vector lengths
+ * agree to rounding.
  */
 #ifndef EOC_VECMATH_H
 #define EOC_VECMATH_H
@@ -18,6 +19,21 @@ void eoc_vec_erf(const double *x, double *y, size_t n);
 void eoc_vec_erfc(const double *x, double *y, size_t n);
 void eoc_vec_sin(const double *x, double *y, size_t n);
 void eoc_vec_cos(const double *x, double *y, size_t n);
+
+/** The derivative of tanh, 4 e/(1 + e)^2 with e = exp(-2|x|): right to a few ulp where 1 - tanh^2 cancels. */
+void eoc_vec_tanh_slope(const double *x, double *y, size_t n);
+
+/** y[i] *= x[i] */
+void eoc_vec_multiply(const double *x, double *y, size_t n);
+
+/** sum of (a x[i] - b y[i])^2 */
+double eoc_vec_distance2(double a, const double *x, double b, const double *y, size_t n);
+
+/** sum of (a x[i])^4 */
+double eoc_vec_sum4(double a, const double *x, size_t n);
+
+/** Greatest |x[i]|; NaN when one of them is not finite. */
+double eoc_vec_max_abs(const double *x, size_t n);
 
 /** The vector instructions in use: "avx512f", "avx2" or "generic". */
 const char *eoc_vec_isa(void);

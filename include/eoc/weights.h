@@ -2,11 +2,16 @@
 /**
  * Samplers: how a weight matrix W acts on a batch without being stored.
  *
- * A sampler is a row of the table in src/model/weights.c. `explicit` draws W tile by tile from the counter-based
- * generator, multiplies and forgets; the transposed product draws the same tiles again. An orthogonal W is the Q of the
- * Householder QR of a Gaussian matrix, its columns' signs set so that Q is Haar, drawn one reflection at a time
- * (Stewart 1980): the reflections of that QR are those of independent Gaussian vectors of length n, n-1, ..., 1, so no
- * matrix is needed.
+ * A sampler is a row of the table in src/model/weights.c.
+ *
+ * `explicit` draws W tile by tile from the counter-based generator, multiplies and forgets; the transposed product
+ * draws the same tiles again. An orthogonal W is the Q of the Householder QR of a Gaussian matrix, its columns' signs
+ * set so that Q is Haar, drawn one reflection at a time (Stewart 1980): the reflections of that QR are those of
+ * independent Gaussian vectors of length n, n-1, ..., 1, so no matrix is needed.
+ *
+ * `implicit` never draws W: the vectors of a batch see only its action on their span, and what the transposed product
+ * sees is conditioned on that (Bolthausen 2014; Bayati & Montanari 2011, lemma 11). The law of everything that comes
+ * out is exactly that of an explicit W, at every width; the cost is O(N B^2) a layer for B vectors of N values.
  */
 #ifndef EOC_WEIGHTS_H
 #define EOC_WEIGHTS_H
@@ -25,32 +30,53 @@ typedef struct {
     int fan_out, fan_in;
 } eoc_matrix;
 
-/** Scratch memory of a sampler for matrices up to `max_fan`; one a rank, reused. */
+/** Scratch memory of the samplers; one a rank, reused. */
 typedef struct eoc_weights eoc_weights;
 
 typedef struct {
     const char *name;
     const char *formula;
     const char *source;
-    /** Y (columns, fan_out) = X (columns, fan_in) W^t: every vector of the batch through W. Y is overwritten. */
-    void (*apply)(eoc_weights *weights, const eoc_matrix *matrix, const double *x, double *y, int columns);
-    /** X (columns, fan_in) = Y (columns, fan_out) W. X is overwritten. */
-    void (*apply_transposed)(eoc_weights *weights, const eoc_matrix *matrix, const double *y, double *x, int columns);
+    /**
+     * Y (columns, fan_out) = X (columns, fan_in) W^t: every vector of the batch through W. Y is overwritten.
+     * `kept` (kept_bytes, aligned for doubles) receives what the transposed product must know of this one.
+     */
+    void (*apply)(eoc_weights *weights, const eoc_matrix *matrix, const double *x, double *y, int columns, void *kept);
+    /**
+     * X (columns, fan_in) = Y (columns, fan_out) W, after apply with the same `kept`; once for one apply (what is drawn
+     * here is not remembered for a second time). X is overwritten. The number of columns may differ from apply's.
+     */
+    void (*apply_transposed)(eoc_weights *weights, const eoc_matrix *matrix, const double *y, double *x, int columns,
+                             const void *kept);
+    /** Bytes that a product of so many vectors keeps for its transposed one. */
+    size_t (*kept_bytes)(const eoc_matrix *matrix, int columns);
     /** Whether it can draw matrices of this law. */
     bool (*can_draw)(const eoc_initializer *initializer);
+    /** Work of one product, in multiply-adds of a cached matrix product. */
+    double (*operations)(const eoc_matrix *matrix, int columns);
 } eoc_sampler;
 
 int eoc_sampler_count(void);
 const eoc_sampler *eoc_sampler_row(int row);
 
-/** The row of `auto`: a rule of law, width and columns, never of a timing. */
-const eoc_sampler *eoc_sampler_auto(const eoc_initializer *initializer, int width, int columns);
+/** The row of this name; NULL when there is none. */
+const eoc_sampler *eoc_sampler_find(const char *name);
+
+/** The row of `auto`: the fewest operations for this law, shape and number of columns; never a timing. */
+const eoc_sampler *eoc_sampler_auto(const eoc_matrix *matrix, int columns);
 
 /** Index of a sampler in the table, as run/sampler stores it. */
 int eoc_sampler_index(const eoc_sampler *sampler);
 
-/** EOC_ERR_NOMEM where the memory is not there. Owned by the caller, ended by eoc_weights_destroy. */
-eoc_status eoc_weights_create(int max_fan, eoc_weights **weights);
+/**
+ * For matrices up to `max_fan` on a side; `max_columns` vectors at a time through the implicit sampler (the explicit
+ * one takes any number). EOC_ERR_NOMEM where the memory is not there. Owned by the caller, ended by
+ * eoc_weights_destroy.
+ */
+eoc_status eoc_weights_create(int max_fan, int max_columns, eoc_weights **weights);
 void eoc_weights_destroy(eoc_weights **weights);
+
+/** Bytes that eoc_weights_create takes. */
+double eoc_weights_bytes(int max_fan, int max_columns);
 
 #endif

@@ -251,7 +251,8 @@ static eoc_status compute_point(const arguments *a, point *p)
     p->layers = malloc(sizeof(int) * (size_t)n->depth);
     EOC_REQUIRE(p->layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&p->sweep.probe.layers, &p->sweep.grid.axes[EOC_AXIS_DEPTH], p->layers);
-    EOC_TRY(eoc_layout_create(p->sweep.probe.statistics, p->layers, num_layers, &p->layout));
+    const unsigned statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN;
+    EOC_TRY(eoc_layout_create(statistics, p->layers, num_layers, &p->layout));
     p->block = calloc(1, p->layout.point_bytes);
     EOC_REQUIRE(p->block, EOC_ERR_NOMEM, "out of memory");
     eoc_layout_point(&p->layout, p->block, &p->record);

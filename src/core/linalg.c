@@ -11,18 +11,32 @@ extern int openblas_get_num_threads(void) __attribute__((weak));
 extern char *openblas_get_config(void) __attribute__((weak));
 extern char *openblas_get_corename(void) __attribute__((weak));
 
-void eoc_linalg_tile_apply(const double *tile, int rows, int cols, const double *x, int x_stride, double *y,
-                           int y_stride, int columns)
+void eoc_linalg_tile_apply(eoc_tile tile, const double *x, int x_stride, double *y, int y_stride, int columns)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, columns, rows, cols, 1.0, x, x_stride, tile, cols, 1.0, y,
-                y_stride);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, columns, tile.rows, tile.cols, 1.0, x, x_stride, tile.values,
+                tile.stride, 1.0, y, y_stride);
 }
 
-void eoc_linalg_tile_apply_transposed(const double *tile, int rows, int cols, const double *y, int y_stride, double *x,
-                                      int x_stride, int columns)
+void eoc_linalg_tile_apply_transposed(eoc_tile tile, const double *y, int y_stride, double *x, int x_stride,
+                                      int columns)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, cols, rows, 1.0, y, y_stride, tile, cols, 1.0, x,
-                x_stride);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, tile.cols, tile.rows, 1.0, y, y_stride, tile.values,
+                tile.stride, 1.0, x, x_stride);
+}
+
+void eoc_linalg_project(const double *basis, int count, size_t n, const double *v, double *coefficients)
+{
+    cblas_dgemv(CblasRowMajor, CblasNoTrans, count, (int)n, 1.0, basis, (int)n, v, 1, 0.0, coefficients, 1);
+}
+
+void eoc_linalg_subtract(const double *basis, int count, size_t n, const double *coefficients, double *v)
+{
+    cblas_dgemv(CblasRowMajor, CblasTrans, count, (int)n, -1.0, basis, (int)n, coefficients, 1, 1.0, v, 1);
+}
+
+void eoc_linalg_scale(double a, double *x, size_t n)
+{
+    cblas_dscal((int)n, a, x, 1);
 }
 
 void eoc_linalg_gram(const double *x, int columns, int n, double *gram)
@@ -47,7 +61,9 @@ void eoc_linalg_axpy(double a, const double *x, double *y, size_t n)
 
 double eoc_linalg_norm(const double *x, size_t n)
 {
-    return cblas_dnrm2((int)n, x, 1);
+    const double square = cblas_ddot((int)n, x, 1, x, 1);
+    /* dnrm2 is safe at any scale, and several times slower than a dot product. */
+    return square > 1e-280 && square < 1e280 ? sqrt(square) : cblas_dnrm2((int)n, x, 1);
 }
 
 int eoc_linalg_set_threads(int threads)

@@ -5,6 +5,7 @@
 
 #include <Random123/philox.h>
 #include <Random123/threefry.h>
+#include <assert.h>
 #include <string.h>
 
 eoc_key eoc_rng_key(const char *text)
@@ -64,6 +65,19 @@ void eoc_rng_normals(const eoc_stream *stream, double *out, size_t n)
 void eoc_rng_normals_float(const eoc_stream *stream, float *out, size_t n)
 {
     DRAW(eoc_vector_kernels_chosen()->normals_float, float, EOC_GROUP_FLOATS);
+}
+
+void eoc_rng_normals_scaled(const eoc_stream *stream, size_t first, double scale, double *out, size_t n)
+{
+    assert(first % EOC_GROUP_FLOATS == 0);
+    const uint32_t group = (uint32_t)(first / EOC_GROUP_FLOATS);
+    const size_t whole = n / EOC_GROUP_FLOATS, rest = n % EOC_GROUP_FLOATS;
+    eoc_vector_kernels_chosen()->normals_scaled(stream, group, scale, out, whole);
+    if (rest) {
+        double buffer[EOC_GROUP_FLOATS];
+        eoc_vector_kernels_chosen()->normals_scaled(stream, group + (uint32_t)whole, scale, buffer, 1);
+        memcpy(out + whole * EOC_GROUP_FLOATS, buffer, rest * sizeof(double));
+    }
 }
 
 void eoc_rng_uniforms_float(const eoc_stream *stream, float *out, size_t n)

@@ -76,3 +76,28 @@ void eoc_vec_cos(const double *x, double *y, size_t n)
 {
     eoc_vector_kernels_chosen()->cos(x, y, n);
 }
+
+void eoc_vec_tanh_slope(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->tanh_slope(x, y, n);
+}
+
+void eoc_vec_multiply(const double *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->multiply(x, y, n);
+}
+
+double eoc_vec_distance2(double a, const double *x, double b, const double *y, size_t n)
+{
+    return eoc_vector_kernels_chosen()->distance2(a, x, b, y, n);
+}
+
+double eoc_vec_sum4(double a, const double *x, size_t n)
+{
+    return eoc_vector_kernels_chosen()->sum4(a, x, n);
+}
+
+double eoc_vec_max_abs(const double *x, size_t n)
+{
+    return eoc_vector_kernels_chosen()->max_abs(x, n);
+}

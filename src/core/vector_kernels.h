@@ -13,10 +13,15 @@ typedef void eoc_map_function(const double *x, double *y, size_t n);
 
 typedef struct {
     const char *isa;
-    eoc_map_function *exp, *expm1, *log1p, *tanh, *erf, *erfc, *sin, *cos;
+    eoc_map_function *exp, *expm1, *log1p, *tanh, *erf, *erfc, *sin, *cos, *tanh_slope;
+    eoc_map_function *multiply; /* y *= x */
+    double (*distance2)(double a, const double *x, double b, const double *y, size_t n);
+    double (*sum4)(double a, const double *x, size_t n);
+    double (*max_abs)(const double *x, size_t n);
     /* Whole groups, from group `first` on. */
     void (*normals)(const eoc_stream *stream, uint32_t first, double *out, size_t num_groups);
     void (*normals_float)(const eoc_stream *stream, uint32_t first, float *out, size_t num_groups);
+    void (*normals_scaled)(const eoc_stream *stream, uint32_t first, double scale, double *out, size_t num_groups);
     void (*uniforms_float)(const eoc_stream *stream, uint32_t first, float *out, size_t num_groups);
 } eoc_vector_kernels;
 

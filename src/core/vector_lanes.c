@@ -22,6 +22,7 @@ typedef __m512 vfloat;
 #define SLEEF_F(name, accuracy) PASTE(PASTE(Sleef_##name, f16_), accuracy)
 #define SQRT_D(x) _mm512_sqrt_pd(x)
 #define SQRT_F(x) _mm512_sqrt_ps(x)
+#define MAX_D(a, b) _mm512_max_pd(a, b)
 typedef Sleef___m512d_2 vdouble_2;
 typedef Sleef___m512_2 vfloat_2;
 #elif defined(__AVX2__)
@@ -31,6 +32,7 @@ typedef __m256 vfloat;
 #define SLEEF_F(name, accuracy) PASTE(PASTE(Sleef_##name, f8_), accuracy)
 #define SQRT_D(x) _mm256_sqrt_pd(x)
 #define SQRT_F(x) _mm256_sqrt_ps(x)
+#define MAX_D(a, b) _mm256_max_pd(a, b)
 typedef Sleef___m256d_2 vdouble_2;
 typedef Sleef___m256_2 vfloat_2;
 #else
@@ -39,6 +41,7 @@ typedef float64x2_t vdouble;
 typedef float32x4_t vfloat;
 #define SQRT_D(x) vsqrtq_f64(x)
 #define SQRT_F(x) vsqrtq_f32(x)
+#define MAX_D(a, b) vmaxq_f64(a, b)
 typedef Sleef_float64x2_t_2 vdouble_2;
 typedef Sleef_float32x4_t_2 vfloat_2;
 #else
@@ -46,6 +49,7 @@ typedef __m128d vdouble;
 typedef __m128 vfloat;
 #define SQRT_D(x) _mm_sqrt_pd(x)
 #define SQRT_F(x) _mm_sqrt_ps(x)
+#define MAX_D(a, b) _mm_max_pd(a, b)
 typedef Sleef___m128d_2 vdouble_2;
 typedef Sleef___m128_2 vfloat_2;
 #endif
@@ -85,6 +89,106 @@ DEFINE_MAP(erf, u10)
 DEFINE_MAP(erfc, u15)
 DEFINE_MAP(sin, u10)
 DEFINE_MAP(cos, u10)
+
+/* -- reductions: lane i of the accumulator has entries i, i + DOUBLES, ...; the lanes are added in order at the end --
+ */
+
+static inline vdouble load(const double *x, size_t n)
+{
+    double rest[DOUBLES] = {0.0};
+    vdouble v;
+    memcpy(rest, x, n * sizeof(double));
+    memcpy(&v, rest, sizeof v);
+    return v;
+}
+
+static inline vdouble load_whole(const double *x)
+{
+    vdouble v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static double add_lanes(vdouble v)
+{
+    double lanes[DOUBLES], sum = 0.0;
+    memcpy(lanes, &v, sizeof v);
+    for (int i = 0; i < (int)DOUBLES; i++) {
+        sum += lanes[i];
+    }
+    return sum;
+}
+
+static double distance2(double a, const double *x, double b, const double *y, size_t n)
+{
+    vdouble sum0 = load(x, 0), sum1 = sum0;
+    size_t i = 0;
+    for (; i + 2 * DOUBLES <= n; i += 2 * DOUBLES) {
+        const vdouble d0 = a * load_whole(x + i) - b * load_whole(y + i);
+        const vdouble d1 = a * load_whole(x + i + DOUBLES) - b * load_whole(y + i + DOUBLES);
+        sum0 += d0 * d0;
+        sum1 += d1 * d1;
+    }
+    for (; i < n; i += DOUBLES) {
+        const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+        const vdouble d = a * load(x + i, m) - b * load(y + i, m);
+        sum0 += d * d;
+    }
+    return add_lanes(sum0 + sum1);
+}
+
+static double sum4(double a, const double *x, size_t n)
+{
+    vdouble sum0 = load(x, 0), sum1 = sum0;
+    size_t i = 0;
+    for (; i + 2 * DOUBLES <= n; i += 2 * DOUBLES) {
+        const vdouble v0 = a * load_whole(x + i), v1 = a * load_whole(x + i + DOUBLES);
+        const vdouble s0 = v0 * v0, s1 = v1 * v1;
+        sum0 += s0 * s0;
+        sum1 += s1 * s1;
+    }
+    for (; i < n; i += DOUBLES) {
+        const vdouble v = a * load(x + i, n - i < DOUBLES ? n - i : DOUBLES);
+        sum0 += (v * v) * (v * v);
+    }
+    return add_lanes(sum0 + sum1);
+}
+
+/* Lanes keep their greatest |x|; a NaN is seen in x - x, which is 0 for every finite number. */
+static double max_abs(const double *x, size_t n)
+{
+    vdouble greatest = load(x, 0), broken = greatest;
+    for (size_t i = 0; i < n; i += DOUBLES) {
+        const vdouble v = i + DOUBLES <= n ? load_whole(x + i) : load(x + i, n - i);
+        greatest = MAX_D(greatest, MAX_D(v, -v));
+        broken += v - v;
+    }
+    double lanes[DOUBLES], max = 0.0;
+    memcpy(lanes, &greatest, sizeof greatest);
+    for (int i = 0; i < (int)DOUBLES; i++) {
+        max = lanes[i] > max ? lanes[i] : max;
+    }
+    return max + add_lanes(broken);
+}
+
+static void multiply_by(const double *x, double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] *= x[i];
+    }
+}
+
+/* 4 e/(1 + e)^2, e = exp(-2|z|), keeps its digits where 1 - tanh^2 cancels. */
+static void tanh_slope(const double *x, double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += DOUBLES) {
+        const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+        const vdouble v = m == DOUBLES ? load_whole(x + i) : load(x + i, m);
+        const vdouble e = SLEEF_D(exp, u10)(-2.0 * MAX_D(v, -v));
+        const vdouble d = 4.0 * e / ((1.0 + e) * (1.0 + e));
+        memcpy(y + i, &d, m * sizeof(double));
+    }
+}
 
 /* -- Philox4x32-10 on the sixteen blocks of a group: x[word][block] -- */
 
@@ -236,6 +340,17 @@ static void normals_float(const eoc_stream *stream, uint32_t first, float *out, 
     }
 }
 
+static void normals_scaled(const eoc_stream *stream, uint32_t first, double scale, double *out, size_t num_groups)
+{
+    for (size_t g = 0; g < num_groups; g++, out += EOC_GROUP_FLOATS) {
+        float z[EOC_GROUP_FLOATS];
+        normals_float(stream, first + (uint32_t)g, z, 1);
+        for (int i = 0; i < EOC_GROUP_FLOATS; i++) {
+            out[i] = scale * (double)z[i];
+        }
+    }
+}
+
 static void uniforms_float(const eoc_stream *stream, uint32_t first, float *out, size_t num_groups)
 {
     for (size_t g = 0; g < num_groups; g++, out += EOC_GROUP_FLOATS) {
@@ -259,7 +374,13 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .erfc = map_erfc,
     .sin = map_sin,
     .cos = map_cos,
+    .tanh_slope = tanh_slope,
+    .multiply = multiply_by,
+    .distance2 = distance2,
+    .sum4 = sum4,
+    .max_abs = max_abs,
     .normals = normals,
     .normals_float = normals_float,
+    .normals_scaled = normals_scaled,
     .uniforms_float = uniforms_float,
 };

@@ -127,16 +127,7 @@ static void tanh_phi_many(const double *z, double *h, size_t n, const double *p)
 static void tanh_dphi_many(const double *z, double *d, size_t n, const double *p)
 {
     (void)p;
-    double e[BLOCK];
-    FOR_BLOCKS (i, m, n) {
-        for (size_t k = 0; k < m; k++) {
-            e[k] = -2.0 * fabs(z[i + k]);
-        }
-        eoc_vec_exp(e, e, m);
-        for (size_t k = 0; k < m; k++) {
-            d[i + k] = 4.0 * e[k] / ((1.0 + e[k]) * (1.0 + e[k]));
-        }
-    }
+    eoc_vec_tanh_slope(z, d, n);
 }
 
 /* -- hard_tanh -- */

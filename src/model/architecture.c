@@ -2,6 +2,7 @@
 #include "eoc/architecture.h"
 
 #include "eoc/linalg.h"
+#include "eoc/vecmath.h"
 
 #include <assert.h>
 #include <math.h>
@@ -22,13 +23,7 @@ static size_t batch_size(const eoc_batch *batch)
 
 static double batch_max(const eoc_batch *batch)
 {
-    double max = 0.0;
-    const size_t n = batch_size(batch);
-    for (size_t i = 0; i < n; i++) {
-        const double value = fabs(batch->values[i]);
-        max = value > max || isnan(value) ? value : max;
-    }
-    return max;
+    return eoc_vec_max_abs(batch->values, batch_size(batch));
 }
 
 /* values * 2^shift, exponent - shift */
@@ -106,24 +101,28 @@ static void apply_phi(const eoc_activation *activation, const eoc_batch *z, eoc_
     eoc_batch_normalize(h);
 }
 
-/* dh *= phi'(z), entry by entry */
-static void apply_dphi(const eoc_activation *activation, const eoc_batch *z, eoc_batch *dh)
+/* slope = phi'(z), entry by entry */
+static void find_slope(const eoc_activation *activation, const eoc_batch *z, double *slope)
 {
-    enum { BLOCK = 512 };
     const size_t n = batch_size(z);
-    const double factor = power_of_two(shift_into_phi(activation, z));
-    double slope[BLOCK];
-    for (size_t i = 0; i < n; i += BLOCK) {
-        const size_t m = n - i < BLOCK ? n - i : BLOCK;
-        for (size_t k = 0; k < m; k++) {
-            slope[k] = z->values[i + k] * factor;
-        }
-        activation->kind->dphi_many(slope, slope, m, activation->parameters);
-        for (size_t k = 0; k < m; k++) {
-            dh->values[i + k] *= slope[k];
-        }
+    const int64_t shift = shift_into_phi(activation, z);
+    const double *argument = z->values;
+    if (shift != 0) {
+        memcpy(slope, z->values, sizeof(double) * n);
+        eoc_linalg_scale(power_of_two(shift), slope, n);
+        argument = slope;
     }
-    eoc_batch_normalize(dh);
+    activation->kind->dphi_many(argument, slope, n, activation->parameters);
+}
+
+/* batch *= slope, vector by vector, `step` values of slope apart: 0 when all ride on input 0 */
+static void multiply_slope(const double *slope, size_t step, eoc_batch *batch)
+{
+    const size_t width = (size_t)batch->width;
+    for (int c = 0; c < batch->columns; c++) {
+        eoc_vec_multiply(slope + (size_t)c * step, batch->values + (size_t)c * width, width);
+    }
+    eoc_batch_normalize(batch);
 }
 
 /* z += b, the same bias vector for every column */
@@ -154,32 +153,43 @@ static eoc_matrix square_weights(const eoc_network *network, int l)
                         .fan_in = network->width};
 }
 
-static void fully_connected_forward(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_batch *h,
+static void fully_connected_forward(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h,
                                     eoc_layer *layer)
 {
     const eoc_matrix weights = square_weights(network, l);
-    eoc_linalg_gram(h->values, h->columns, h->width, layer->input_gram);
-    layer->input_gram_exponent = 2 * h->exponent;
-    tools->sampler->apply(tools->weights, &weights, h->values, layer->z.values, h->columns);
-    layer->z.exponent = h->exponent;
+    eoc_batch *const inputs = &h->inputs, *const tangents = &h->tangents;
+    eoc_linalg_gram(inputs->values, inputs->columns, inputs->width, layer->input_gram);
+    layer->input_gram_exponent = 2 * inputs->exponent;
+    tools->sampler->apply(tools->weights, &weights, inputs->values, layer->z.values,
+                          inputs->columns + tangents->columns, layer->kept);
+    layer->z.exponent = inputs->exponent;
     add_bias(network, tools, l, &layer->z);
-    apply_phi(&network->activation, &layer->z, h);
+    if (layer->slope) {
+        find_slope(&network->activation, &layer->z, layer->slope);
+    }
+    apply_phi(&network->activation, &layer->z, inputs);
+    if (tangents->columns) {
+        memcpy(tangents->values, layer->z.values + batch_size(inputs), sizeof(double) * batch_size(tangents));
+        multiply_slope(layer->slope, 0, tangents);
+    }
 }
 
 static void fully_connected_backward_activation(const eoc_network *network, int l, const eoc_layer *layer,
-                                                eoc_batch *dh)
+                                                eoc_signals *dh)
 {
-    (void)l;
-    apply_dphi(&network->activation, &layer->z, dh);
+    (void)network, (void)l;
+    multiply_slope(layer->slope, (size_t)dh->inputs.width, &dh->inputs);
+    multiply_slope(layer->slope, 0, &dh->tangents);
 }
 
 static void fully_connected_backward_weights(const eoc_network *network, const eoc_layer_tools *tools, int l,
-                                             const eoc_layer *layer, const eoc_batch *dz, eoc_batch *dh)
+                                             const eoc_layer *layer, const eoc_signals *dz, eoc_signals *dh)
 {
-    (void)layer;
     const eoc_matrix weights = square_weights(network, l);
-    tools->sampler->apply_transposed(tools->weights, &weights, dz->values, dh->values, dz->columns);
-    dh->exponent = dz->exponent;
+    tools->sampler->apply_transposed(tools->weights, &weights, dz->inputs.values, dh->inputs.values,
+                                     dz->inputs.columns + dz->tangents.columns, layer->kept);
+    dh->inputs.exponent = dz->inputs.exponent;
+    dh->tangents.exponent = dz->tangents.exponent;
 }
 
 /* dE/dW = sum_a dz_a h_a^t, whose mean square entry is sum_ab (dz_a.dz_b)(h_a.h_b)/(fan_out fan_in). */
@@ -211,6 +221,7 @@ static const eoc_architecture_kind architectures[] = {
     {.name = "fully_connected",
      .formula = "z^l = W^l h^(l-1) + b^l, h^l = phi(z^l)",
      .source = "Poole et al. 2016; Schoenholz et al. 2017",
+     .weights = square_weights,
      .forward = fully_connected_forward,
      .backward_activation = fully_connected_backward_activation,
      .backward_weights = fully_connected_backward_weights,

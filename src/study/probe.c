@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/probe.h"
 
+#include "probe_memory.h"
+
 #include "eoc/linalg.h"
+#include "eoc/vecmath.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const eoc_statistic_row statistics[] = {
@@ -17,6 +19,14 @@ static const eoc_statistic_row statistics[] = {
      .bit = EOC_STATISTIC_GRADIENT,
      .formula = "log_gradient_q, gradient_c, log_weight_gradient_q of E_a = v.h^L(x_a), v ~ N(0, I)",
      .source = "Schoenholz et al. 2017"},
+    {.name = "jacobian",
+     .bit = EOC_STATISTIC_JACOBIAN,
+     .formula = "log_jacobian_m1, log_jacobian_m2: m_k = tr((J^T J)^k)/N, J = dh^L/dh^0 at input 0, by random u",
+     .source = "Pennington, Schoenholz & Ganguli 2017"},
+    {.name = "finite_width",
+     .bit = EOC_STATISTIC_FINITE_WIDTH,
+     .formula = "chi_1 = sigma_w^2 mean(phi'(z)^2), kurtosis = mean(z^4)/mean(z^2)^2 of one network",
+     .source = "Hanin & Rolnick 2018"},
 };
 
 int eoc_statistic_count(void)
@@ -30,93 +40,16 @@ const eoc_statistic_row *eoc_statistic_row_of(int row)
     return &statistics[row];
 }
 
-/* -- memory -- */
-
-struct eoc_probe_workspace {
-    int num_inputs, max_depth, max_width;
-    bool keep_layers; /* a gradient pass needs every layer's z */
-    eoc_weights *weights;
-    double *memory;    /* all of the following */
-    double *h;         /* (num_inputs, max_width): h^l on the way up */
-    double *dz, *dh;   /* (num_inputs, max_width) on the way down */
-    double *bias;      /* (max_width) */
-    double *gram;      /* (num_inputs, num_inputs) */
-    double *z;         /* (kept layers, num_inputs, max_width) */
-    double *grams;     /* (kept layers, num_inputs, num_inputs) */
-    eoc_layer *layers; /* (max_depth) */
-};
-
-static int kept_layers(const eoc_probe *probe, int max_depth)
+int eoc_probe_tangents(const eoc_probe *probe)
 {
-    return probe->statistics & EOC_STATISTIC_GRADIENT ? max_depth : 1;
-}
-
-static int num_inputs_of(const eoc_probe *probe)
-{
-    return probe->inputs.kind->num_inputs(&probe->inputs);
-}
-
-/* Doubles of the one allocation. */
-static double num_doubles(const eoc_probe *probe, int max_depth, int max_width)
-{
-    const double columns = num_inputs_of(probe), kept = kept_layers(probe, max_depth), width = max_width;
-    return 3.0 * columns * width + width + columns * columns + kept * columns * (width + columns);
-}
-
-double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width)
-{
-    const double scratch = max_width > 16384 ? max_width : 16384;
-    return sizeof(double) * num_doubles(probe, max_depth, max_width) + sizeof(eoc_layer) * (double)max_depth +
-           12.0 * scratch + 8.0 * max_width;
-}
-
-eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
-                                      eoc_probe_workspace **workspace)
-{
-    eoc_probe_workspace *w = calloc(1, sizeof *w);
-    EOC_REQUIRE(w, EOC_ERR_NOMEM, "out of memory");
-    const double total = num_doubles(probe, max_depth, max_width);
-    const size_t columns = (size_t)num_inputs_of(probe), kept = (size_t)kept_layers(probe, max_depth);
-    const size_t batch = columns * (size_t)max_width;
-    w->num_inputs = (int)columns;
-    w->max_depth = max_depth;
-    w->max_width = max_width;
-    w->keep_layers = kept > 1 || max_depth == 1;
-    w->memory = total < 1e15 ? malloc(sizeof(double) * (size_t)total) : NULL;
-    w->layers = calloc((size_t)max_depth, sizeof *w->layers);
-    const eoc_status status = eoc_weights_create(max_width, &w->weights);
-    if (!w->memory || !w->layers || status != EOC_OK) {
-        eoc_probe_workspace_destroy(&w);
-        return EOC_FAIL(
-            EOC_ERR_NOMEM, "out of memory: a probe of depth %d, width %d and %zu inputs needs %.3g GiB on each rank",
-            max_depth, max_width, columns, eoc_probe_workspace_bytes(probe, max_depth, max_width) / 1073741824.0);
-    }
-    w->h = w->memory;
-    w->dz = w->h + batch;
-    w->dh = w->dz + batch;
-    w->bias = w->dh + batch;
-    w->gram = w->bias + max_width;
-    w->z = w->gram + columns * columns;
-    w->grams = w->z + kept * batch;
-    *workspace = w;
-    return EOC_OK;
-}
-
-void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace)
-{
-    if (*workspace) {
-        eoc_weights_destroy(&(*workspace)->weights);
-        free((*workspace)->memory);
-        free((*workspace)->layers);
-        free(*workspace);
-        *workspace = NULL;
-    }
+    return probe->statistics & EOC_STATISTIC_JACOBIAN ? probe->jacobian_probes : 0;
 }
 
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
 {
-    return probe->sampler ? probe->sampler
-                          : eoc_sampler_auto(&network->initializer, network->width, num_inputs_of(probe));
+    const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
+    const int columns = probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe);
+    return probe->sampler ? probe->sampler : eoc_sampler_auto(&matrix, columns);
 }
 
 /* -- statistics -- */
@@ -137,14 +70,25 @@ static void cosine(const eoc_batch *batch, double *c, double *one_minus_c)
     if (x_norm == 0.0 || y_norm == 0.0) {
         return;
     }
-    double difference2 = 0.0, product = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double u = x[i] / x_norm, v = y[i] / y_norm;
-        difference2 += (u - v) * (u - v);
-        product += u * v;
+    *one_minus_c = 0.5 * eoc_vec_distance2(1.0 / x_norm, x, 1.0 / y_norm, y, n);
+    *c = *one_minus_c < 0.5 ? 1.0 - *one_minus_c : eoc_linalg_dot(x, y, n) / x_norm / y_norm;
+}
+
+/* mean(z^4)/mean(z^2)^2 of every vector, averaged over those that are not zero; NaN when all are. */
+static double kurtosis(const eoc_batch *batch)
+{
+    const size_t n = (size_t)batch->width;
+    double sum = 0.0;
+    int count = 0;
+    for (int c = 0; c < batch->columns; c++) {
+        const double *x = batch->values + (size_t)c * n;
+        const double norm = eoc_linalg_norm(x, n);
+        if (norm > 0.0) {
+            sum += (double)n * eoc_vec_sum4(1.0 / norm, x, n);
+            count++;
+        }
     }
-    *one_minus_c = 0.5 * difference2;
-    *c = *one_minus_c < 0.5 ? 1.0 - *one_minus_c : product;
+    return count ? sum / count : NAN;
 }
 
 static void put(double *row, int index, double value)
@@ -161,6 +105,7 @@ typedef struct {
     const int *layers;
     int num_layers;
     eoc_probe_workspace *w;
+    eoc_segments segments;
     eoc_layer_tools tools;
     const eoc_host *host;
     const eoc_probe_rows *rows;
@@ -189,32 +134,41 @@ static bool given_up(const pass *p)
     return p->host && p->host->tick && p->host->tick(p->host->context);
 }
 
-static eoc_batch batch_of(const pass *p, double *values)
+static void note_forward(const pass *p, int l, const eoc_layer *layer, double log_q)
 {
-    return (eoc_batch){.columns = p->w->num_inputs, .width = p->network->width, .exponent = 0, .values = values};
-}
-
-/* Where layer l keeps its state: its own place, or the one place when no way back is asked for. */
-static eoc_layer *layer_of(const pass *p, int l)
-{
-    const size_t columns = (size_t)p->w->num_inputs, place = p->w->keep_layers ? (size_t)l - 1 : 0;
-    eoc_layer *layer = &p->w->layers[l - 1];
-    layer->z = batch_of(p, p->w->z + place * columns * (size_t)p->w->max_width);
-    layer->input_gram = p->w->grams + place * columns * columns;
-    return layer;
+    const int index = kept_index(p, l);
+    if (index < 0) {
+        return;
+    }
+    put(p->rows->log_q, index, log_q);
+    if (p->rows->c) {
+        double c = NAN, one_minus_c = NAN;
+        cosine(&layer->z, &c, &one_minus_c);
+        put(p->rows->c, index, c);
+        put(p->rows->one_minus_c, index, one_minus_c);
+    }
+    if (p->rows->chi_1) {
+        const size_t n = (size_t)layer->z.columns * (size_t)layer->z.width;
+        const double sigma_w2 =
+            eoc_initializer_effective(&p->network->initializer, p->network->weight_variance, p->network->width);
+        put(p->rows->chi_1, index, sigma_w2 * eoc_linalg_dot(layer->slope, layer->slope, n) / (double)n);
+        put(p->rows->kurtosis, index, kurtosis(&layer->z));
+    }
 }
 
 /* Up through the layers; stops at the first one that is not finite. False when given up. */
-static bool forward_pass(const pass *p, eoc_batch *h, eoc_outcome *outcome)
+static bool forward_pass(const pass *p, eoc_signals *h, eoc_outcome *outcome)
 {
-    const eoc_architecture_kind *architecture = p->network->architecture.kind;
     double last_log_q = 0.0;
     for (int l = 1; l <= p->network->depth; l++) {
         if (given_up(p)) {
             return false;
         }
-        eoc_layer *layer = layer_of(p, l);
-        architecture->forward(p->network, &p->tools, l, h, layer);
+        if (p->w->way_back && p->segments.length < p->network->depth && (l - 1) % p->segments.length == 0) {
+            eoc_probe_keep(p->w, &p->segments, (l - 1) / p->segments.length, h);
+        }
+        eoc_layer *layer = eoc_probe_layer(p->w, &p->segments, p->network, l);
+        p->network->architecture.kind->forward(p->network, &p->tools, l, h, layer);
         const double log_q = eoc_batch_log_mean_square(&layer->z);
         if (isnan(log_q) || log_q == INFINITY) {
             /* A sum of opposite infinities is NaN too: a NaN is one in its own right only after small numbers. */
@@ -225,14 +179,7 @@ static bool forward_pass(const pass *p, eoc_batch *h, eoc_outcome *outcome)
         }
         last_log_q = log_q;
         outcome->last_layer = l;
-        const int index = kept_index(p, l);
-        if (index >= 0) {
-            double c = NAN, one_minus_c = NAN;
-            cosine(&layer->z, &c, &one_minus_c);
-            put(p->rows->log_q, index, log_q);
-            put(p->rows->c, index, c);
-            put(p->rows->one_minus_c, index, one_minus_c);
-        }
+        note_forward(p, l, layer, log_q);
     }
     return true;
 }
@@ -240,7 +187,7 @@ static bool forward_pass(const pass *p, eoc_batch *h, eoc_outcome *outcome)
 static void note_gradients(const pass *p, int l, const eoc_layer *layer, const eoc_batch *dz)
 {
     const int index = kept_index(p, l);
-    if (index < 0) {
+    if (index < 0 || !p->rows->log_gradient_q) {
         return;
     }
     double c = NAN, one_minus_c = NAN;
@@ -251,32 +198,82 @@ static void note_gradients(const pass *p, int l, const eoc_layer *layer, const e
         p->network->architecture.kind->log_weight_gradient_q(p->network, layer, dz, p->w->gram));
 }
 
-/* Down from E_a = v.h^L(x_a), one v for all inputs. False when given up. */
-static bool backward_pass(const pass *p)
+/* The layers of the segment that ends with layer l, run again where they were overwritten. False when given up. */
+static bool run_segment_again(const pass *p, int l)
 {
-    const eoc_architecture_kind *architecture = p->network->architecture.kind;
-    const size_t width = (size_t)p->network->width;
-    eoc_batch dz = batch_of(p, p->w->dz), dh = batch_of(p, p->w->dh);
-    const eoc_stream readout = {p->network->key, 0, EOC_TENSOR_READOUT, 0};
-    eoc_rng_normals(&readout, dz.values, width);
-    for (int c = 1; c < dz.columns; c++) {
-        memcpy(dz.values + (size_t)c * width, dz.values, sizeof(double) * width);
-    }
-    for (int l = p->network->depth; l >= 1; l--) {
+    const int i = (l - 1) / p->segments.length;
+    eoc_signals h = eoc_probe_signals(p->w, p->network, p->w->up, p->w->num_inputs);
+    eoc_probe_restore(p->w, &p->segments, i, &h);
+    for (int k = i * p->segments.length + 1; k <= l; k++) {
         if (given_up(p)) {
             return false;
         }
+        p->network->architecture.kind->forward(p->network, &p->tools, k, &h,
+                                               eoc_probe_layer(p->w, &p->segments, p->network, k));
+    }
+    return true;
+}
+
+/* Gradients of E_a = v.h^L(x_a), one v for all inputs; cotangents J u, where the tangents of h^L are. */
+static eoc_signals begin_way_back(const pass *p, const eoc_signals *h)
+{
+    const size_t width = (size_t)p->network->width;
+    const int num_inputs = p->rows->log_gradient_q ? h->inputs.columns : 0;
+    eoc_signals dh = eoc_probe_signals(p->w, p->network, p->w->down[0], num_inputs);
+    const eoc_stream readout = {p->network->key, 0, EOC_TENSOR_READOUT, 0};
+    for (int c = 0; c < num_inputs; c++) {
+        double *const v = dh.inputs.values + (size_t)c * width;
+        if (c == 0) {
+            eoc_rng_normals(&readout, v, width);
+        } else {
+            memcpy(v, dh.inputs.values, sizeof(double) * width);
+        }
+    }
+    memcpy(dh.tangents.values, h->tangents.values, sizeof(double) * width * (size_t)h->tangents.columns);
+    dh.tangents.exponent = h->tangents.exponent;
+    return dh;
+}
+
+/* Down from the last layer; leaves dE/dh^0 in *dh where there are cotangents. False when given up. */
+static bool backward_pass(const pass *p, eoc_signals *dh)
+{
+    const eoc_architecture_kind *architecture = p->network->architecture.kind;
+    const int depth = p->network->depth;
+    eoc_signals next = eoc_probe_signals(p->w, p->network, p->w->down[1], dh->inputs.columns);
+    for (int l = depth; l >= 1; l--) {
+        const bool overwritten = l % p->segments.length == 0 && l != depth;
+        if (given_up(p) || (overwritten && !run_segment_again(p, l))) {
+            return false;
+        }
         const eoc_layer *layer = &p->w->layers[l - 1];
-        architecture->backward_activation(p->network, l, layer, &dz);
-        note_gradients(p, l, layer, &dz);
-        if (l > 1) {
-            architecture->backward_weights(p->network, &p->tools, l, layer, &dz, &dh);
-            const eoc_batch free_batch = dz;
-            dz = dh;
-            dh = free_batch;
+        architecture->backward_activation(p->network, l, layer, dh);
+        note_gradients(p, l, layer, &dh->inputs);
+        if (l > 1 || dh->tangents.columns) {
+            architecture->backward_weights(p->network, &p->tools, l, layer, dh, &next);
+            const eoc_signals free_signals = *dh;
+            *dh = next;
+            next = free_signals;
         }
     }
     return true;
+}
+
+/* Random unit vectors: E|J u|^2 = tr(J^T J)/N. */
+static void draw_tangents(const pass *p, eoc_batch *tangents)
+{
+    const size_t width = (size_t)tangents->width;
+    for (int c = 0; c < tangents->columns; c++) {
+        double *const u = tangents->values + (size_t)c * width;
+        const eoc_stream stream = {p->network->key, 0, EOC_TENSOR_TANGENT, (uint32_t)c};
+        eoc_rng_normals(&stream, u, width);
+        eoc_linalg_scale(1.0 / eoc_linalg_norm(u, width), u, width);
+    }
+}
+
+/* log of the mean |t|^2 over a batch */
+static double log_mean_norm2(const eoc_batch *batch)
+{
+    return eoc_batch_log_mean_square(batch) + log((double)batch->width);
 }
 
 static void blank(double *row, int n)
@@ -286,30 +283,52 @@ static void blank(double *row, int n)
     }
 }
 
+static void blank_rows(const eoc_probe_rows *rows, int num_layers)
+{
+    double *const per_layer[] = {
+        rows->log_q,          rows->c,          rows->one_minus_c,          rows->chi_1, rows->kurtosis,
+        rows->log_gradient_q, rows->gradient_c, rows->log_weight_gradient_q};
+    for (size_t i = 0; i < sizeof per_layer / sizeof per_layer[0]; i++) {
+        blank(per_layer[i], num_layers);
+    }
+    blank(rows->log_jacobian_m1, 1);
+    blank(rows->log_jacobian_m2, 1);
+}
+
 bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
                    int num_layers, eoc_probe_workspace *workspace, const eoc_host *host, eoc_probe_rows *rows,
                    eoc_outcome *outcome)
 {
     assert(network->depth <= workspace->max_depth && network->width <= workspace->max_width);
-    double *const all_rows[] = {rows->log_q,          rows->c,          rows->one_minus_c,
-                                rows->log_gradient_q, rows->gradient_c, rows->log_weight_gradient_q};
-    for (size_t i = 0; i < sizeof all_rows / sizeof all_rows[0]; i++) {
-        blank(all_rows[i], num_layers);
-    }
+    blank_rows(rows, num_layers);
     *outcome = (eoc_outcome){.status = EOC_DONE, .reason = EOC_REASON_NONE, .last_layer = 0};
-    const pass p = {
-        .network = network,
-        .layers = layers,
-        .num_layers = num_layers,
-        .w = workspace,
-        .tools = {.sampler = eoc_probe_sampler(probe, network), .weights = workspace->weights, .bias = workspace->bias},
-        .host = host,
-        .rows = rows};
-    eoc_batch h = batch_of(&p, workspace->h);
-    probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.values);
+    const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
+    const pass p = {.network = network,
+                    .layers = layers,
+                    .num_layers = num_layers,
+                    .w = workspace,
+                    .segments = eoc_probe_segments(workspace, network, sampler),
+                    .tools = {.sampler = sampler, .weights = workspace->weights, .bias = workspace->bias},
+                    .host = host,
+                    .rows = rows};
+    eoc_signals h = eoc_probe_signals(workspace, network, workspace->up, workspace->num_inputs);
+    probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
+    draw_tangents(&p, &h.tangents);
     if (!forward_pass(&p, &h, outcome)) {
         return false;
     }
-    const bool gradients = (probe->statistics & EOC_STATISTIC_GRADIENT) && outcome->status == EOC_DONE;
-    return !gradients || backward_pass(&p);
+    if (outcome->status != EOC_DONE || !workspace->way_back) {
+        return true;
+    }
+    eoc_signals dh = begin_way_back(&p, &h);
+    if (dh.tangents.columns) {
+        put(rows->log_jacobian_m1, 0, log_mean_norm2(&dh.tangents));
+    }
+    if (!backward_pass(&p, &dh)) {
+        return false;
+    }
+    if (dh.tangents.columns) {
+        put(rows->log_jacobian_m2, 0, log_mean_norm2(&dh.tangents));
+    }
+    return true;
 }

@@ -185,6 +185,16 @@ static bool points_is_read(const void *section, eoc_text *why_not)
     return !kind || kind_reads(kind, kind->has_points, why_not);
 }
 
+static bool jacobian_probes_is_read(const void *section, eoc_text *why_not)
+{
+    const unsigned statistics = ((const eoc_probe *)section)->statistics;
+    const bool read = statistics == 0 || (statistics & EOC_STATISTIC_JACOBIAN) != 0; /* 0: a mistake of its own */
+    if (!read) {
+        eoc_text_append(why_not, "statistics has no jacobian");
+    }
+    return read;
+}
+
 /* -- inputs.variance -- */
 
 static const char FIXED_POINT[] = "fixed_point";
@@ -409,6 +419,15 @@ static const eoc_key_row keys[] = {
      .fallback = "[forward, gradient]",
      .identity = true,
      .help = "what is measured in every kept layer"},
+    {.name = "probe.jacobian_probes",
+     .type = &count_type,
+     .offset = offsetof(eoc_probe, jacobian_probes),
+     .min = 1.0,
+     .max = EOC_MAX_JACOBIAN_PROBES,
+     .fallback = "1",
+     .identity = true,
+     .is_read = jacobian_probes_is_read,
+     .help = "random unit vectors u for |J u|^2 and |J^T J u|^2"},
     {.name = "probe.sampler",
      .type = &sampler_type,
      .offset = offsetof(eoc_probe, sampler),

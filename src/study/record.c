@@ -35,6 +35,8 @@ static const char *theory_flag_name(int i)
 #define NUMBER .type = EOC_TYPE_FLOAT64, .units = "1"
 #define FORWARD .statistics = EOC_STATISTIC_FORWARD
 #define GRADIENT .statistics = EOC_STATISTIC_GRADIENT
+#define JACOBIAN .statistics = EOC_STATISTIC_JACOBIAN
+#define FINITE_WIDTH .statistics = EOC_STATISTIC_FINITE_WIDTH
 #define PROBED .per_layer = 1, .checked = 1, NUMBER
 
 static const eoc_variable variables[] = {
@@ -90,17 +92,25 @@ static const eoc_variable variables[] = {
      .long_name = "mean-field cosine of the gradients of inputs 0 and 1", GRADIENT},
     {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .per_layer = 1, NUMBER,
      .long_name = "log of the mean-field square entry of d(sum_a E_a)/dW^l", GRADIENT},
-    {"theory", "log_jacobian_m1", POINT(log_jacobian_m1), NUMBER, .long_name = "log of tr(J^T J)/N", GRADIENT},
-    {"theory", "log_jacobian_m2", POINT(log_jacobian_m2), NUMBER, .long_name = "log of tr((J^T J)^2)/N", GRADIENT},
+    {"theory", "log_jacobian_m1", POINT(log_jacobian_m1), NUMBER, .long_name = "log of tr(J^T J)/N", JACOBIAN},
+    {"theory", "log_jacobian_m2", POINT(log_jacobian_m2), NUMBER, .long_name = "log of tr((J^T J)^2)/N", JACOBIAN},
 
     {"probe", "log_q", UNIT(probe.log_q), PROBED, .long_name = "log of the mean over units and inputs of z^2", FORWARD},
     {"probe", "c", UNIT(probe.c), PROBED, .long_name = "cosine of the pre-activations of inputs 0 and 1", FORWARD},
     {"probe", "one_minus_c", UNIT(probe.one_minus_c), PROBED, .long_name = "1 - c, to its last digits", FORWARD},
+    {"probe", "chi_1", UNIT(probe.chi_1), PROBED,
+     .long_name = "sigma_w^2 times the mean over units and inputs of phi'(z)^2", FINITE_WIDTH},
+    {"probe", "kurtosis", UNIT(probe.kurtosis), PROBED,
+     .long_name = "mean over units of z^4 by the square of that of z^2, averaged over inputs", FINITE_WIDTH},
     {"probe", "log_gradient_q", UNIT(probe.log_gradient_q), PROBED,
      .long_name = "log of the mean over units and inputs of (dE_a/dz^l(x_a))^2, E_a = v.h^L(x_a)", GRADIENT},
     {"probe", "gradient_c", UNIT(probe.gradient_c), PROBED, .long_name = "cosine of dE_0/dz^l and dE_1/dz^l", GRADIENT},
     {"probe", "log_weight_gradient_q", UNIT(probe.log_weight_gradient_q), PROBED,
      .long_name = "log of the mean square entry of d(sum_a E_a)/dW^l", GRADIENT},
+    {"probe", "log_jacobian_m1", UNIT(probe.log_jacobian_m1), .checked = 1, NUMBER,
+     .long_name = "log of an unbiased estimate of tr(J^T J)/N, J = dh^L/dh^0 at input 0", JACOBIAN},
+    {"probe", "log_jacobian_m2", UNIT(probe.log_jacobian_m2), .checked = 1, NUMBER,
+     .long_name = "log of an unbiased estimate of tr((J^T J)^2)/N", JACOBIAN},
 };
 
 int eoc_variable_count(void)

@@ -33,7 +33,7 @@ LARGER = {
                    "grid.initializer=he_normal,uniform,orthogonal,gaussian", "grid.bias_variance=0.05,0.1,0"],
     "fewer statistics": ["probe.statistics=forward"],
     "fewer layers": ["probe.layers=every 4"],
-    "other sampler key": ["probe.sampler=explicit"],
+    "more statistics": ["probe.statistics=forward,gradient,finite_width"],
     "other title": ["title=other"],
 }
 
@@ -42,6 +42,7 @@ SLOW = """
 seed: 3
 grid: {depth: [10, 20], width: [300, 700], activation: [tanh, relu], initializer: [gaussian, orthogonal],
        weight_variance: [1, 2.5], bias_variance: 0.05, replica: 6}
+probe: {sampler: explicit}
 """
 
 

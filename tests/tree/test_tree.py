@@ -23,7 +23,7 @@ ARROWS = {
 }
 
 HEADERS = {
-    "core": "status text kind rng vecmath linalg quadrature",
+    "core": "status text kind rng vecmath linalg orthonormal quadrature",
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",

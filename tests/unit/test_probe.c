@@ -33,7 +33,7 @@ static void write_out(const eoc_network *law, plain_network *p)
     p->law = *law;
     const int width = law->width;
     eoc_weights *weights = NULL;
-    assert_int_equal(eoc_weights_create(width, &weights), EOC_OK);
+    assert_int_equal(eoc_weights_create(width, 0, &weights), EOC_OK);
     for (int l = 1; l <= law->depth; l++) {
         const eoc_matrix m = {.initializer = law->initializer,
                               .weight_variance = law->weight_variance,
@@ -45,7 +45,7 @@ static void write_out(const eoc_network *law, plain_network *p)
         for (int i = 0; i < width; i++) {
             double unit[MAX_WIDTH] = {0}, image[MAX_WIDTH];
             unit[i] = 1.0;
-            eoc_sampler_row(0)->apply(weights, &m, unit, image, 1);
+            eoc_sampler_find("explicit")->apply(weights, &m, unit, image, 1, NULL);
             for (int k = 0; k < width; k++) {
                 p->w[l][k][i] = image[k];
             }
@@ -119,13 +119,25 @@ typedef struct {
     double log_gradient_q[MAX_DEPTH], gradient_c[MAX_DEPTH], log_weight_gradient_q[MAX_DEPTH];
 } rows_memory;
 
+static eoc_probe_rows rows_of(double *log_q, double *c, double *one_minus_c, double *log_gradient_q, double *gradient_c,
+                              double *log_weight_gradient_q)
+{
+    return (eoc_probe_rows){.log_q = log_q,
+                            .c = c,
+                            .one_minus_c = one_minus_c,
+                            .log_gradient_q = log_gradient_q,
+                            .gradient_c = gradient_c,
+                            .log_weight_gradient_q = log_weight_gradient_q};
+}
+
 static eoc_outcome probe(const eoc_probe *probe_asked, const eoc_network *network, double variance, rows_memory *m)
 {
     int layers[MAX_DEPTH];
     for (int i = 0; i < MAX_DEPTH; i++) {
         layers[i] = i + 1;
     }
-    eoc_probe_rows rows = {m->log_q, m->c, m->one_minus_c, m->log_gradient_q, m->gradient_c, m->log_weight_gradient_q};
+    eoc_probe_rows rows =
+        rows_of(m->log_q, m->c, m->one_minus_c, m->log_gradient_q, m->gradient_c, m->log_weight_gradient_q);
     eoc_probe_workspace *workspace = NULL;
     /* Memory for more than the network needs, as in a sweep of several depths and widths. */
     assert_int_equal(eoc_probe_workspace_create(probe_asked, MAX_DEPTH, MAX_WIDTH, &workspace), EOC_OK);
@@ -138,7 +150,9 @@ static eoc_outcome probe(const eoc_probe *probe_asked, const eoc_network *networ
 static eoc_probe probe_of(const char *kind, int points)
 {
     eoc_probe p = {.inputs = {.correlation = 0.6, .variance = 1.3, .points = points},
-                   .statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT};
+                   .statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT,
+                   .jacobian_probes = 1,
+                   .sampler = eoc_sampler_find("explicit")};
     for (int row = 0; row < eoc_input_kind_count(); row++) {
         if (strcmp(eoc_input_kind_row(row)->name, kind) == 0) {
             p.inputs.kind = eoc_input_kind_row(row);
@@ -309,7 +323,8 @@ static void tiny_signals(void **state)
         const eoc_probe asked = probe_of("pair", 0);
         eoc_probe_workspace *workspace = NULL;
         assert_int_equal(eoc_probe_workspace_create(&asked, DEPTH, WIDTH, &workspace), EOC_OK);
-        eoc_probe_rows rows = {values[i][0], values[i][1], values[i][2], values[i][3], values[i][4], values[i][5]};
+        eoc_probe_rows rows =
+            rows_of(values[i][0], values[i][1], values[i][2], values[i][3], values[i][4], values[i][5]);
         eoc_outcome outcome;
         assert_true(eoc_probe_run(&asked, &law, 1e-20, layers, 2, workspace, NULL, &rows, &outcome));
         assert_int_equal(outcome.status, EOC_DONE);
@@ -336,7 +351,7 @@ static void isometry(void **state)
     const eoc_probe asked = probe_of("pair", 0);
     int layers[2] = {1, DEPTH};
     double values[6][2];
-    eoc_probe_rows rows = {values[0], values[1], values[2], values[3], values[4], values[5]};
+    eoc_probe_rows rows = rows_of(values[0], values[1], values[2], values[3], values[4], values[5]);
     eoc_probe_workspace *workspace = NULL;
     assert_int_equal(eoc_probe_workspace_create(&asked, DEPTH, WIDTH, &workspace), EOC_OK);
     eoc_outcome outcome;
@@ -367,7 +382,7 @@ static void overflow(void **state)
     for (int i = 0; i < DEPTH; i++) {
         layers[i] = i + 1;
     }
-    eoc_probe_rows rows = {values[0], values[1], values[2], values[3], values[4], values[5]};
+    eoc_probe_rows rows = rows_of(values[0], values[1], values[2], values[3], values[4], values[5]);
     eoc_probe_workspace *workspace = NULL;
     assert_int_equal(eoc_probe_workspace_create(&asked, DEPTH, WIDTH, &workspace), EOC_OK);
     eoc_outcome outcome;
@@ -429,7 +444,7 @@ static void giving_up(void **state)
     const eoc_host host = {&ticks, give_up};
     rows_memory m;
     int layers[MAX_DEPTH] = {1, 2, 3, 4, 5, 6};
-    eoc_probe_rows rows = {m.log_q, m.c, m.one_minus_c, m.log_gradient_q, m.gradient_c, m.log_weight_gradient_q};
+    eoc_probe_rows rows = rows_of(m.log_q, m.c, m.one_minus_c, m.log_gradient_q, m.gradient_c, m.log_weight_gradient_q);
     eoc_probe_workspace *workspace = NULL;
     assert_int_equal(eoc_probe_workspace_create(&asked, MAX_DEPTH, MAX_WIDTH, &workspace), EOC_OK);
     eoc_outcome outcome;

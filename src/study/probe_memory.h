@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The memory of a probe. What the way back needs of every layer is kept where that fits; else the layers are cut into
+ * segments, of which the first signals are kept, and a segment's layers are run again before the way back through it:
+ * the draws are the same, so are the bits. Private to the room.
+ */
+#ifndef EOC_PROBE_MEMORY_H
+#define EOC_PROBE_MEMORY_H
+
+#include "eoc/probe.h"
+
+struct eoc_probe_workspace {
+    int max_depth, max_width;
+    int num_inputs, num_tangents;
+    bool way_back, slopes; /* whether the statistics ask for them */
+    eoc_weights *weights;
+    double *memory;  /* all of the following */
+    double *up;      /* (columns, max_width): h^l and its tangents; columns = num_inputs + num_tangents */
+    double *z;       /* (columns, max_width) */
+    double *down[2]; /* (columns, max_width): dz^l, dh^l and the cotangents */
+    double *bias;    /* (max_width) */
+    double *gram;    /* (num_inputs, num_inputs) */
+    double *arena;   /* (arena_doubles): the layers of a segment, then the first signals of every segment */
+    double arena_doubles;
+    eoc_layer *layers;       /* (max_depth) */
+    int64_t (*exponents)[2]; /* (max_depth): of the first signals of every segment */
+};
+
+/** How one network lies in the arena. */
+typedef struct {
+    int length; /* layers of a segment */
+    size_t layer_doubles, signal_doubles;
+} eoc_segments;
+
+/** The longest segments that fit. */
+eoc_segments eoc_probe_segments(const eoc_probe_workspace *w, const eoc_network *network, const eoc_sampler *sampler);
+
+/** Signals of a network in one of the workspace's buffers; num_inputs 0 or the workspace's. */
+eoc_signals eoc_probe_signals(const eoc_probe_workspace *w, const eoc_network *network, double *values, int num_inputs);
+
+/** Layer l with its place in memory. */
+eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments, const eoc_network *network, int l);
+
+/** Keeps, and gives back, the signals ahead of segment i. */
+void eoc_probe_keep(eoc_probe_workspace *w, const eoc_segments *segments, int i, const eoc_signals *signals);
+void eoc_probe_restore(const eoc_probe_workspace *w, const eoc_segments *segments, int i, eoc_signals *signals);
+
+#endif
