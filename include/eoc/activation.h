@@ -28,6 +28,8 @@ typedef struct {
     /* Vector forms, n values; h or d may be the same array as z. Same values to a few units in the last place. */
     void (*phi_many)(const double *z, double *h, size_t n, const double *p);
     void (*dphi_many)(const double *z, double *d, size_t n, const double *p);
+    /** Both at once where that is cheaper, the same bits; NULL where it is not. d is not z. */
+    void (*phi_dphi_many)(const double *z, double *h, double *d, size_t n, const double *p);
 
     int num_kinks; /* points where phi is not smooth: quadrature splits its range there */
     double kinks[EOC_MAX_KINKS];

@@ -26,8 +26,8 @@ void eoc_linalg_tile_apply_transposed(eoc_tile tile, const double *y, int y_stri
 /** coefficients (count) = basis (count, n) v */
 void eoc_linalg_project(const double *basis, int count, size_t n, const double *v, double *coefficients);
 
-/** v (n) -= basis^t coefficients */
-void eoc_linalg_subtract(const double *basis, int count, size_t n, const double *coefficients, double *v);
+/** v (n) += basis^t coefficients; returns |v|^2 after it, 0 when count is 0 */
+double eoc_linalg_add(const double *basis, int count, size_t n, const double *coefficients, double *v);
 
 /** x *= a */
 void eoc_linalg_scale(double a, double *x, size_t n);

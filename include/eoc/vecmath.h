@@ -20,8 +20,17 @@ void eoc_vec_erfc(const double *x, double *y, size_t n);
 void eoc_vec_sin(const double *x, double *y, size_t n);
 void eoc_vec_cos(const double *x, double *y, size_t n);
 
-/** The derivative of tanh, 4 e/(1 + e)^2 with e = exp(-2|x|): right to a few ulp where 1 - tanh^2 cancels. */
+/** The derivative of tanh, right to a few ulp where 1 - tanh^2 cancels. */
 void eoc_vec_tanh_slope(const double *x, double *y, size_t n);
+
+/** tanh and its derivative, the same bits as apart. slope is not x. */
+void eoc_vec_tanh_both(const double *x, double *y, double *slope, size_t n);
+
+/** out[k] = sum over i of basis[k * stride + i] v[i], k < count: a few vectors at a time, where BLAS is slow. */
+void eoc_vec_dots(const double *basis, size_t stride, int count, const double *v, size_t n, double *out);
+
+/** v += sum over k of a[k] basis[k * stride + ...]; returns |v|^2 after it (0 when count is 0). */
+double eoc_vec_combine(const double *basis, size_t stride, int count, const double *a, double *v, size_t n);
 
 /** y[i] *= x[i] */
 void eoc_vec_multiply(const double *x, double *y, size_t n);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/linalg.h"
 
+#include "eoc/vecmath.h"
+
 #include <cblas.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* OpenBLAS's own calls, where the library that is linked has them. */
@@ -11,8 +14,27 @@ extern int openblas_get_num_threads(void) __attribute__((weak));
 extern char *openblas_get_config(void) __attribute__((weak));
 extern char *openblas_get_corename(void) __attribute__((weak));
 
+/* Products with so few vectors on either side are bound by memory, not arithmetic: one pass over each vector. */
+enum { FEW = 8 };
+
+static bool is_slim(eoc_tile tile, int columns)
+{
+    return tile.rows <= FEW && columns <= FEW;
+}
+
 void eoc_linalg_tile_apply(eoc_tile tile, const double *x, int x_stride, double *y, int y_stride, int columns)
 {
+    if (is_slim(tile, columns)) {
+        for (int c = 0; c < columns; c++) {
+            double sums[FEW];
+            eoc_vec_dots(tile.values, (size_t)tile.stride, tile.rows, x + (size_t)c * (size_t)x_stride,
+                         (size_t)tile.cols, sums);
+            for (int k = 0; k < tile.rows; k++) {
+                y[(size_t)c * (size_t)y_stride + (size_t)k] += sums[k];
+            }
+        }
+        return;
+    }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, columns, tile.rows, tile.cols, 1.0, x, x_stride, tile.values,
                 tile.stride, 1.0, y, y_stride);
 }
@@ -20,18 +42,30 @@ void eoc_linalg_tile_apply(eoc_tile tile, const double *x, int x_stride, double 
 void eoc_linalg_tile_apply_transposed(eoc_tile tile, const double *y, int y_stride, double *x, int x_stride,
                                       int columns)
 {
+    if (is_slim(tile, columns)) {
+        for (int c = 0; c < columns; c++) {
+            const double *const a = y + (size_t)c * (size_t)y_stride;
+            int count = tile.rows;
+            while (count > 0 && a[count - 1] == 0.0) { /* of triangular factors half is zero */
+                count--;
+            }
+            eoc_vec_combine(tile.values, (size_t)tile.stride, count, a, x + (size_t)c * (size_t)x_stride,
+                            (size_t)tile.cols);
+        }
+        return;
+    }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, columns, tile.cols, tile.rows, 1.0, y, y_stride, tile.values,
                 tile.stride, 1.0, x, x_stride);
 }
 
 void eoc_linalg_project(const double *basis, int count, size_t n, const double *v, double *coefficients)
 {
-    cblas_dgemv(CblasRowMajor, CblasNoTrans, count, (int)n, 1.0, basis, (int)n, v, 1, 0.0, coefficients, 1);
+    eoc_vec_dots(basis, n, count, v, n, coefficients);
 }
 
-void eoc_linalg_subtract(const double *basis, int count, size_t n, const double *coefficients, double *v)
+double eoc_linalg_add(const double *basis, int count, size_t n, const double *coefficients, double *v)
 {
-    cblas_dgemv(CblasRowMajor, CblasTrans, count, (int)n, -1.0, basis, (int)n, coefficients, 1, 1.0, v, 1);
+    return eoc_vec_combine(basis, n, count, coefficients, v, n);
 }
 
 void eoc_linalg_scale(double a, double *x, size_t n)
@@ -41,9 +75,16 @@ void eoc_linalg_scale(double a, double *x, size_t n)
 
 void eoc_linalg_gram(const double *x, int columns, int n, double *gram)
 {
-    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, columns, n, 1.0, x, n, 0.0, gram, columns);
+    const size_t stride = (size_t)n;
+    if (columns <= FEW) {
+        for (int a = 0; a < columns; a++) {
+            eoc_vec_dots(x, stride, a + 1, x + (size_t)a * stride, stride, gram + a * columns);
+        }
+    } else {
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, columns, n, 1.0, x, n, 0.0, gram, columns);
+    }
     for (int a = 0; a < columns; a++) {
-        for (int b = 0; b < a; b++) {
+        for (int b = a + 1; b < columns; b++) {
             gram[a * columns + b] = gram[b * columns + a];
         }
     }

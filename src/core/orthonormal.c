@@ -3,27 +3,36 @@
 
 #include "eoc/linalg.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Of random vectors one pass is enough, of nearly parallel ones two, of a vector in the span three. */
 enum { MAX_PASSES = 8 };
 
-/* One projection off every frame; adds what it took to the coefficients. */
-static void project_off(const eoc_frame *frames, int num_frames, size_t n, double *v, double *coefficients,
-                        double *work)
+/* A sum of squares between this and its inverse has lost nothing to under- or overflow. */
+static const double SAFE_SQUARE = 1e-280;
+
+/* One projection off every frame; adds what it took to the coefficients. Returns the norm of what is left. */
+static double project_off(const eoc_frame *frames, int num_frames, size_t n, double *v, double *coefficients,
+                          double *work)
 {
     int total = 0;
     for (int f = 0; f < num_frames; f++) {
         eoc_linalg_project(frames[f].vectors, frames[f].count, n, v, work + total);
         total += frames[f].count;
     }
-    for (int f = 0, start = 0; f < num_frames; f++) {
-        eoc_linalg_subtract(frames[f].vectors, frames[f].count, n, work + start, v);
-        start += frames[f].count;
-    }
     for (int i = 0; i < total; i++) {
         coefficients[i] += work[i];
+        work[i] = -work[i];
     }
+    double square = 0.0;
+    for (int f = 0, start = 0; f < num_frames; f++) {
+        if (frames[f].count) {
+            square = eoc_linalg_add(frames[f].vectors, frames[f].count, n, work + start, v);
+        }
+        start += frames[f].count;
+    }
+    return square > SAFE_SQUARE && square < 1.0 / SAFE_SQUARE ? sqrt(square) : eoc_linalg_norm(v, n);
 }
 
 double eoc_orthonormal_next(const eoc_frame *frames, int num_frames, bool full, size_t n, double *v,
@@ -37,8 +46,7 @@ double eoc_orthonormal_next(const eoc_frame *frames, int num_frames, bool full, 
     double norm = eoc_linalg_norm(v, n);
     bool settled = total == 0;
     for (int pass = 0; pass < MAX_PASSES && !settled && norm > 0.0; pass++) {
-        project_off(frames, num_frames, n, v, coefficients, work);
-        const double left = eoc_linalg_norm(v, n);
+        const double left = project_off(frames, num_frames, n, v, coefficients, work);
         settled = left >= 0.5 * norm || full;
         norm = left;
     }

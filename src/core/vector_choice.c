@@ -101,3 +101,18 @@ double eoc_vec_max_abs(const double *x, size_t n)
 {
     return eoc_vector_kernels_chosen()->max_abs(x, n);
 }
+
+void eoc_vec_tanh_both(const double *x, double *y, double *slope, size_t n)
+{
+    eoc_vector_kernels_chosen()->tanh_both(x, y, slope, n);
+}
+
+void eoc_vec_dots(const double *basis, size_t stride, int count, const double *v, size_t n, double *out)
+{
+    eoc_vector_kernels_chosen()->dots(basis, stride, count, v, n, out);
+}
+
+double eoc_vec_combine(const double *basis, size_t stride, int count, const double *a, double *v, size_t n)
+{
+    return eoc_vector_kernels_chosen()->combine(basis, stride, count, a, v, n);
+}

@@ -84,7 +84,6 @@ enum { DOUBLES = sizeof(vdouble) / sizeof(double), FLOATS = sizeof(vfloat) / siz
 DEFINE_MAP(exp, u10)
 DEFINE_MAP(expm1, u10)
 DEFINE_MAP(log1p, u10)
-DEFINE_MAP(tanh, u10)
 DEFINE_MAP(erf, u10)
 DEFINE_MAP(erfc, u15)
 DEFINE_MAP(sin, u10)
@@ -137,6 +136,106 @@ static double distance2(double a, const double *x, double b, const double *y, si
     return add_lanes(sum0 + sum1);
 }
 
+/* Up to four vectors at a time meet v, so that v is read once for them. */
+enum { TOGETHER = 4 };
+
+/* out[k] = sum of basis[k][i] v[i], k < TOGETHER; those from `count` on repeat the last one */
+static void dots_together(const double *basis, size_t stride, int count, const double *v, size_t n, double *out)
+{
+    const double *b[TOGETHER];
+    vdouble sums[TOGETHER];
+    for (int k = 0; k < TOGETHER; k++) {
+        b[k] = basis + (size_t)(k < count ? k : count - 1) * stride;
+        sums[k] = load(v, 0);
+    }
+    size_t i = 0;
+    for (; i + DOUBLES <= n; i += DOUBLES) {
+        const vdouble x = load_whole(v + i);
+        for (int k = 0; k < TOGETHER; k++) {
+            sums[k] += load_whole(b[k] + i) * x;
+        }
+    }
+    for (int k = 0; k < count; k++) {
+        out[k] = add_lanes(sums[k] + load(b[k] + i, n - i) * load(v + i, n - i));
+    }
+}
+
+static void dots(const double *basis, size_t stride, int count, const double *v, size_t n, double *out)
+{
+    int k = 0;
+    for (; k + 2 < count; k += TOGETHER) {
+        dots_together(basis + (size_t)k * stride, stride, count - k < TOGETHER ? count - k : TOGETHER, v, n, out + k);
+    }
+    for (; k < count; k++) {
+        const double *b = basis + (size_t)k * stride;
+        vdouble sum0 = load(v, 0), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+        size_t i = 0;
+        for (; i + 4 * DOUBLES <= n; i += 4 * DOUBLES) {
+            sum0 += load_whole(b + i) * load_whole(v + i);
+            sum1 += load_whole(b + i + DOUBLES) * load_whole(v + i + DOUBLES);
+            sum2 += load_whole(b + i + 2 * DOUBLES) * load_whole(v + i + 2 * DOUBLES);
+            sum3 += load_whole(b + i + 3 * DOUBLES) * load_whole(v + i + 3 * DOUBLES);
+        }
+        for (; i < n; i += DOUBLES) {
+            const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+            sum0 += load(b + i, m) * load(v + i, m);
+        }
+        out[k] = add_lanes((sum0 + sum1) + (sum2 + sum3));
+    }
+}
+
+/* v += sum of a[k] basis[k], k < count <= TOGETHER; returns |v|^2 */
+static inline double add_together(const double *basis, size_t stride, int count, const double *a, double *v, size_t n)
+{
+    vdouble square0 = load(v, 0), square1 = square0;
+    size_t i = 0;
+    for (; i + 2 * DOUBLES <= n; i += 2 * DOUBLES) {
+        vdouble x0 = load_whole(v + i), x1 = load_whole(v + i + DOUBLES);
+        for (int k = 0; k < count; k++) {
+            const double *b = basis + (size_t)k * stride + i;
+            x0 += a[k] * load_whole(b);
+            x1 += a[k] * load_whole(b + DOUBLES);
+        }
+        memcpy(v + i, &x0, sizeof x0);
+        memcpy(v + i + DOUBLES, &x1, sizeof x1);
+        square0 += x0 * x0;
+        square1 += x1 * x1;
+    }
+    for (; i < n; i += DOUBLES) {
+        const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+        vdouble x = load(v + i, m);
+        for (int k = 0; k < count; k++) {
+            x += a[k] * load(basis + (size_t)k * stride + i, m);
+        }
+        memcpy(v + i, &x, m * sizeof(double));
+        square0 += x * x;
+    }
+    return add_lanes(square0 + square1);
+}
+
+static double combine(const double *basis, size_t stride, int count, const double *a, double *v, size_t n)
+{
+    double square = 0.0;
+    for (int k = 0; k < count; k += TOGETHER) {
+        const double *b = basis + (size_t)k * stride;
+        /* a constant number of vectors is a loop that the compiler unrolls */
+        switch (count - k) {
+        case 1:
+            square = add_together(b, stride, 1, a + k, v, n);
+            break;
+        case 2:
+            square = add_together(b, stride, 2, a + k, v, n);
+            break;
+        case 3:
+            square = add_together(b, stride, 3, a + k, v, n);
+            break;
+        default:
+            square = add_together(b, stride, TOGETHER, a + k, v, n);
+        }
+    }
+    return square;
+}
+
 static double sum4(double a, const double *x, size_t n)
 {
     vdouble sum0 = load(x, 0), sum1 = sum0;
@@ -178,16 +277,42 @@ static void multiply_by(const double *x, double *y, size_t n)
     }
 }
 
-/* 4 e/(1 + e)^2, e = exp(-2|z|), keeps its digits where 1 - tanh^2 cancels. */
-static void tanh_slope(const double *x, double *y, size_t n)
+typedef int64_t vbits __attribute__((vector_size(sizeof(vdouble))));
+
+/* a >= 0 with the sign of b */
+static inline vdouble with_sign(vdouble a, vdouble b)
+{
+    return (vdouble)((vbits)a | ((vbits)b & INT64_MIN));
+}
+
+/* By e = exp(-2|x|) - 1: tanh = -e/(2 + e) with the sign of x, its slope 4 (1 + e)/(2 + e)^2; no digit is lost at
+ * either end. Either array may be absent. */
+static void tanh_both(const double *x, double *y, double *slope, size_t n)
 {
     for (size_t i = 0; i < n; i += DOUBLES) {
         const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
         const vdouble v = m == DOUBLES ? load_whole(x + i) : load(x + i, m);
-        const vdouble e = SLEEF_D(exp, u10)(-2.0 * MAX_D(v, -v));
-        const vdouble d = 4.0 * e / ((1.0 + e) * (1.0 + e));
-        memcpy(y + i, &d, m * sizeof(double));
+        const vdouble e = SLEEF_D(expm1, u10)(-2.0 * MAX_D(v, -v));
+        const vdouble inverse = 1.0 / (2.0 + e);
+        if (y) {
+            const vdouble t = with_sign(-e * inverse, v);
+            memcpy(y + i, &t, m * sizeof(double));
+        }
+        if (slope) {
+            const vdouble d = 4.0 * (1.0 + e) * (inverse * inverse);
+            memcpy(slope + i, &d, m * sizeof(double));
+        }
     }
+}
+
+static void map_tanh(const double *x, double *y, size_t n)
+{
+    tanh_both(x, y, NULL, n);
+}
+
+static void tanh_slope(const double *x, double *y, size_t n)
+{
+    tanh_both(x, NULL, y, n);
 }
 
 /* -- Philox4x32-10 on the sixteen blocks of a group: x[word][block] -- */
@@ -375,6 +500,9 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .sin = map_sin,
     .cos = map_cos,
     .tanh_slope = tanh_slope,
+    .tanh_both = tanh_both,
+    .dots = dots,
+    .combine = combine,
     .multiply = multiply_by,
     .distance2 = distance2,
     .sum4 = sum4,

@@ -130,6 +130,12 @@ static void tanh_dphi_many(const double *z, double *d, size_t n, const double *p
     eoc_vec_tanh_slope(z, d, n);
 }
 
+static void tanh_phi_dphi_many(const double *z, double *h, double *d, size_t n, const double *p)
+{
+    (void)p;
+    eoc_vec_tanh_both(z, h, d, n);
+}
+
 /* -- hard_tanh -- */
 
 static double hard_tanh_phi(double z, const double *p)
@@ -470,6 +476,7 @@ static const eoc_activation_kind activations[] = {
      .formula = "tanh(z)",
      .source = "Poole et al. 2016; Schoenholz et al. 2017",
      FUNCTIONS(tanh),
+     .phi_dphi_many = tanh_phi_dphi_many,
      .odd = true,
      .zero_at_zero = true},
     {.name = "hard_tanh",

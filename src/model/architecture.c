@@ -82,37 +82,28 @@ static double power_of_two(int64_t exponent)
     return exponent > 2000 ? INFINITY : exponent < -2000 ? 0.0 : ldexp(1.0, (int)exponent);
 }
 
-/* h = phi(z), entry by entry */
-static void apply_phi(const eoc_activation *activation, const eoc_batch *z, eoc_batch *h)
+/* h = phi(z) and, where wanted, slope = phi'(z), entry by entry */
+static void apply_phi(const eoc_activation *activation, const eoc_batch *z, eoc_batch *h, double *slope)
 {
     const size_t n = batch_size(z);
     const int64_t shift = shift_into_phi(activation, z);
     const double *argument = z->values;
     if (shift != 0) {
-        const double factor = power_of_two(shift);
-        for (size_t i = 0; i < n; i++) {
-            h->values[i] = z->values[i] * factor;
-        }
+        memcpy(h->values, z->values, sizeof(double) * n);
+        eoc_linalg_scale(power_of_two(shift), h->values, n);
         argument = h->values;
     }
-    activation->kind->phi_many(argument, h->values, n, activation->parameters);
+    if (slope && activation->kind->phi_dphi_many) {
+        activation->kind->phi_dphi_many(argument, h->values, slope, n, activation->parameters);
+    } else {
+        if (slope) {
+            activation->kind->dphi_many(argument, slope, n, activation->parameters);
+        }
+        activation->kind->phi_many(argument, h->values, n, activation->parameters);
+    }
     h->exponent = z->exponent - shift;
     /* Tiny signals are handed on as tiny numbers only while phi is not linear in them. */
     eoc_batch_normalize(h);
-}
-
-/* slope = phi'(z), entry by entry */
-static void find_slope(const eoc_activation *activation, const eoc_batch *z, double *slope)
-{
-    const size_t n = batch_size(z);
-    const int64_t shift = shift_into_phi(activation, z);
-    const double *argument = z->values;
-    if (shift != 0) {
-        memcpy(slope, z->values, sizeof(double) * n);
-        eoc_linalg_scale(power_of_two(shift), slope, n);
-        argument = slope;
-    }
-    activation->kind->dphi_many(argument, slope, n, activation->parameters);
 }
 
 /* batch *= slope, vector by vector, `step` values of slope apart: 0 when all ride on input 0 */
@@ -133,10 +124,10 @@ static void add_bias(const eoc_network *network, const eoc_layer_tools *tools, i
     }
     const size_t width = (size_t)z->width;
     const eoc_stream stream = {network->key, (uint32_t)l, EOC_TENSOR_BIAS, 0};
-    eoc_rng_normals(&stream, tools->bias, width);
     const double scale = sqrt(network->bias_variance) * power_of_two(-z->exponent);
+    eoc_rng_normals_scaled(&stream, 0, scale, tools->bias, width);
     for (int c = 0; c < z->columns; c++) {
-        eoc_linalg_axpy(scale, tools->bias, z->values + (size_t)c * width, width);
+        eoc_linalg_axpy(1.0, tools->bias, z->values + (size_t)c * width, width);
     }
 }
 
@@ -164,10 +155,7 @@ static void fully_connected_forward(const eoc_network *network, const eoc_layer_
                           inputs->columns + tangents->columns, layer->kept);
     layer->z.exponent = inputs->exponent;
     add_bias(network, tools, l, &layer->z);
-    if (layer->slope) {
-        find_slope(&network->activation, &layer->z, layer->slope);
-    }
-    apply_phi(&network->activation, &layer->z, inputs);
+    apply_phi(&network->activation, &layer->z, inputs, layer->slope);
     if (tangents->columns) {
         memcpy(tangents->values, layer->z.values + batch_size(inputs), sizeof(double) * batch_size(tangents));
         multiply_slope(layer->slope, 0, tangents);

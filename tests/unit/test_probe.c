@@ -51,10 +51,7 @@ static void write_out(const eoc_network *law, plain_network *p)
             }
         }
         const eoc_stream biases = {law->key, (uint32_t)l, EOC_TENSOR_BIAS, 0};
-        eoc_rng_normals(&biases, p->b[l], (size_t)width);
-        for (int i = 0; i < width; i++) {
-            p->b[l][i] *= sqrt(law->bias_variance);
-        }
+        eoc_rng_normals_scaled(&biases, 0, sqrt(law->bias_variance), p->b[l], (size_t)width);
     }
     const eoc_stream readout = {law->key, 0, EOC_TENSOR_READOUT, 0};
     eoc_rng_normals(&readout, p->v, (size_t)width);
