@@ -116,7 +116,7 @@ static bool turn(columns *x, int j, int k)
         x->norm[k] *= sqrt(shorter2);
         x->stored[k] *= sqrt(shorter2 * c2);
     } else { /* what is left is a small difference: measure it */
-        x->norm[k] *= sqrt(c2);
+        x->norm[k] /= sqrt(c2);
         refresh(x, k);
     }
     return true;

@@ -29,6 +29,7 @@ CASES = [
     *(("tanh", n, depth) for n, depth in [(3, 1), (12, 1), (6, 2), (12, 5), (12, 50), (4, 1000), (6, 1000)]),
     *(("steep", n, depth) for n, depth in [(3, 1), (12, 1), (6, 2), (12, 5), (7, 50)]),
     *(("rectangular", n, depth) for n, depth in [(4, 1), (4, 2), (5, 3), (10, 50), (5, 1000)]),
+    ("gaussian", 100, 20), ("tanh", 60, 30), ("steep", 40, 5), ("relu", 100, 10),
 ]
 
 
