@@ -1,6 +1,7 @@
 # Foreign libraries, each found once and named eoc::<library>. On Debian and Ubuntu the packages are
 # those of tools/packages; on a cluster, the site's modules (pkg-config or CMAKE_PREFIX_PATH find them).
 find_package(PkgConfig REQUIRED)
+include(CheckFunctionExists)
 
 # A library by pkg-config, or by header and library name where a site has no .pc file.
 function(eoc_find name header)
@@ -24,11 +25,26 @@ function(eoc_find name header)
   endforeach()
 endfunction()
 
+# LAPACK's C interface: on many a cluster a part of OpenBLAS, on Debian a library of its own.
+function(eoc_find_lapacke)
+  get_target_property(CMAKE_REQUIRED_LIBRARIES eoc_blas INTERFACE_LINK_LIBRARIES)
+  check_function_exists(LAPACKE_dgeqp3_work EOC_LAPACKE_IN_BLAS)
+  if(EOC_LAPACKE_IN_BLAS)
+    add_library(eoc_lapacke INTERFACE)
+    add_library(eoc::lapacke ALIAS eoc_lapacke)
+    target_link_libraries(eoc_lapacke INTERFACE eoc_blas)
+  else()
+    eoc_find(lapacke lapacke.h lapacke)
+  endif()
+endfunction()
+
 set(EOC_PC_NAMES_blas openblas)
+set(EOC_PC_NAMES_lapacke lapacke)
 set(EOC_PC_NAMES_sleef sleef)
 set(EOC_PC_NAMES_yaml yaml-0.1)
 set(EOC_PC_NAMES_cmocka cmocka)
 eoc_find(blas cblas.h openblas)
+eoc_find_lapacke()
 eoc_find(sleef sleef.h sleef)
 eoc_find(yaml yaml.h yaml)
 

@@ -6,7 +6,7 @@ build=${EOC_BUILD:-build}
 python=${EOC_PYTHON:-/usr/bin/python3}
 
 # Debian 12 and Ubuntu 22.04 have the same names.
-build_packages="gcc make cmake pkg-config libc6-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-dev
+build_packages="gcc make cmake pkg-config libc6-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-dev liblapacke-dev
   librandom123-dev libsleef-dev libyaml-dev zlib1g-dev libcmocka-dev"
 python_packages="python3 python3-numpy python3-h5py python3-xarray python3-h5netcdf python3-netcdf4 python3-matplotlib python3-pytest"
 
@@ -22,7 +22,7 @@ missing_packages() {
 install_packages() {
     wanted=$1
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-        say "no apt here: needed are a C compiler, CMake 3.18, an MPI 3, parallel HDF5 1.10.7 with its high-level library, OpenBLAS,"
+        say "no apt here: needed are a C compiler, CMake 3.18, an MPI 3, parallel HDF5 1.10.7 with its high-level library, OpenBLAS, LAPACKE,"
         say "Random123, SLEEF, libyaml, zlib and cmocka (on a cluster: load their modules), and for $python the modules"
         say "numpy h5py xarray h5netcdf netCDF4 matplotlib pytest (pip install -r tools/requirements.txt). Going on with what is there."
         return 0

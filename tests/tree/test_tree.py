@@ -23,7 +23,7 @@ ARROWS = {
 }
 
 HEADERS = {
-    "core": "status text kind rng vecmath linalg orthonormal quadrature",
+    "core": "status text kind rng vecmath linalg orthonormal quadrature product_svd",
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
@@ -39,6 +39,7 @@ HOMES = {
     "hdf5.h": {"file"},
     "hdf5_hl.h": {"file"},
     "cblas.h": {"core"},
+    "lapacke.h": {"core"},
     "yaml.h": {"config"},
     "sleef.h": {"core"},
     "argp.h": {"cli"},
