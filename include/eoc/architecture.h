@@ -78,6 +78,9 @@ struct eoc_architecture_kind {
     eoc_matrix (*weights)(const eoc_network *network, int l);
     /** Layer l: from h^(l-1) and its tangents to the layer, h overwritten by h^l and its tangents. */
     void (*forward)(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h, eoc_layer *layer);
+    /** More tangents at input 0 through layer l as it is after forward, of a sampler that draws the same W again. */
+    void (*push_tangents)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
+                          const eoc_batch *in, eoc_batch *out);
     /** dh = dE/dh^l becomes dE/dz^l, in place; cotangents likewise. */
     void (*backward_activation)(const eoc_network *network, int l, const eoc_layer *layer, eoc_signals *dh);
     /** dz = dE/dz^l to dh = dE/dh^(l-1), other signals of the same shape. */

@@ -20,6 +20,7 @@ typedef enum {
     EOC_STATISTIC_GRADIENT = 1 << 1,     /* log_gradient_q, gradient_c, log_weight_gradient_q */
     EOC_STATISTIC_JACOBIAN = 1 << 2,     /* log_jacobian_m1, log_jacobian_m2 */
     EOC_STATISTIC_FINITE_WIDTH = 1 << 3, /* chi_1, kurtosis */
+    EOC_STATISTIC_SPECTRUM = 1 << 4,     /* log_singular_values: explicit weights, O(N^3) a layer */
 } eoc_statistic;
 
 typedef struct {
@@ -57,7 +58,7 @@ struct eoc_inputs {
     int points;         /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
 };
 
-enum { EOC_MAX_POINTS = 4096, EOC_MAX_JACOBIAN_PROBES = 64 };
+enum { EOC_MAX_POINTS = 4096, EOC_MAX_JACOBIAN_PROBES = 64, EOC_MAX_SPECTRUM_MODES = 65536 };
 
 int eoc_input_kind_count(void);
 const eoc_input_kind *eoc_input_kind_row(int row);
@@ -77,6 +78,7 @@ typedef struct {
     eoc_inputs inputs;
     unsigned statistics;        /* bits of eoc_statistic */
     int jacobian_probes;        /* random unit vectors u of the statistic jacobian, 1..EOC_MAX_JACOBIAN_PROBES */
+    int spectrum_modes;         /* at most so many values are kept of the statistic spectrum */
     const eoc_sampler *sampler; /* NULL: auto */
     eoc_layers layers;
 } eoc_probe;
@@ -100,6 +102,7 @@ typedef struct {
     double *chi_1, *kurtosis;
     double *log_gradient_q, *gradient_c, *log_weight_gradient_q;
     double *log_jacobian_m1, *log_jacobian_m2; /* one value each */
+    double *log_singular_values;               /* (num_modes) */
 } eoc_probe_rows;
 
 typedef struct {
@@ -127,6 +130,9 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
 
 /** Vectors u of the statistic jacobian: 0 when it is not asked for. */
 int eoc_probe_tangents(const eoc_probe *probe);
+
+/** The dimension `mode` of a file: the least of the greatest width and spectrum_modes; 0 without that statistic. */
+int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 
 /** The sampler that a network of this probe is drawn with. */
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network);

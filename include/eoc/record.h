@@ -23,6 +23,8 @@
 
 typedef enum { EOC_PER_UNIT, EOC_PER_POINT } eoc_record_scope; /* dimensions: grid, or grid without replica */
 
+typedef enum { EOC_ALONG_NOTHING, EOC_ALONG_LAYER, EOC_ALONG_MODE } eoc_along;
+
 typedef enum { EOC_TYPE_INT8, EOC_TYPE_INT32, EOC_TYPE_UINT16, EOC_TYPE_UINT32, EOC_TYPE_FLOAT64 } eoc_type;
 
 size_t eoc_type_bytes(eoc_type type);
@@ -30,7 +32,7 @@ size_t eoc_type_bytes(eoc_type type);
 typedef struct {
     const char *group, *name;
     eoc_record_scope scope;
-    int per_layer; /* has the dimension `layer`, last */
+    eoc_along along; /* its last dimension beside those of its scope */
     eoc_type type;
     const char *units;
     const char *long_name;
@@ -49,7 +51,7 @@ const eoc_variable *eoc_variable_row(int row);
 /** The row of "run/status" and the like; NULL when there is none. */
 const eoc_variable *eoc_variable_find(const char *group, const char *name);
 
-/** Every pointer leads to one row of its variable: (num_layers) values where per_layer, else one. NULL: not in the
+/** Every pointer leads to one row of its variable: (num_layers) or (num_modes) values, or one. NULL: not in the
  * file. */
 typedef struct {
     int8_t *status, *reason, *sampler;
@@ -71,16 +73,18 @@ typedef struct {
 /** Which variables a file holds, and where each row lies in a record's block. */
 typedef struct {
     int num_layers;
+    int num_modes;
     const int *layers;       /* (num_layers), borrowed */
     size_t *offset;          /* (eoc_variable_count) bytes from the start of a record of its scope */
     unsigned char *included; /* (eoc_variable_count) */
     size_t unit_bytes, point_bytes;
 } eoc_layout;
 
-eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, eoc_layout *layout);
+/** num_modes: values kept of the statistic spectrum; 0 where it is not asked for. */
+eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout);
 void eoc_layout_clear(eoc_layout *layout);
 
-/** Values in one row of a variable: num_layers or 1. */
+/** Values in one row of a variable: num_layers, num_modes or 1. */
 size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable);
 
 /** Sets every pointer of a record into `block`, (unit_bytes) or (point_bytes), aligned for doubles. */

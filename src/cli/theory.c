@@ -252,7 +252,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     EOC_REQUIRE(p->layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&p->sweep.probe.layers, &p->sweep.grid.axes[EOC_AXIS_DEPTH], p->layers);
     const unsigned statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN;
-    EOC_TRY(eoc_layout_create(statistics, p->layers, num_layers, &p->layout));
+    EOC_TRY(eoc_layout_create(statistics, p->layers, num_layers, 0, &p->layout));
     p->block = calloc(1, p->layout.point_bytes);
     EOC_REQUIRE(p->block, EOC_ERR_NOMEM, "out of memory");
     eoc_layout_point(&p->layout, p->block, &p->record);
@@ -309,7 +309,7 @@ static void json_layers(json *j, const point *p)
     json_close(j, ']');
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = eoc_variable_row(row);
-        if (v->scope == EOC_PER_POINT && v->per_layer && p->layout.included[row]) {
+        if (v->scope == EOC_PER_POINT && v->along == EOC_ALONG_LAYER && p->layout.included[row]) {
             json_open(j, v->name, '[');
             for (int i = 0; i < p->layout.num_layers; i++) {
                 json_number(j, NULL, values_of(p, row)[i]);
@@ -347,7 +347,8 @@ static void print_json(const point *p)
     json_status(&j, *p->record.theory_status);
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = eoc_variable_row(row);
-        if (v->scope == EOC_PER_POINT && !v->per_layer && v->type == EOC_TYPE_FLOAT64 && p->layout.included[row]) {
+        if (v->scope == EOC_PER_POINT && v->along == EOC_ALONG_NOTHING && v->type == EOC_TYPE_FLOAT64 &&
+            p->layout.included[row]) {
             json_number(&j, v->name, is_known(p, v->name) ? *values_of(p, row) : NAN);
         }
     }

@@ -193,6 +193,18 @@ static void check_sampler(const eoc_entry *entries, const eoc_sweep *sweep, eoc_
     }
 }
 
+static void check_spectrum(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_sampler *sampler = sweep->probe.sampler;
+    if (sampler && strcmp(sampler->name, "explicit") != 0 && (sweep->probe.statistics & EOC_STATISTIC_SPECTRUM)) {
+        eoc_mistakes_add(
+            mistakes, place_of_value(entries, "probe.sampler", 0, 1), "probe.sampler",
+            "%s never has a whole matrix, and the statistic spectrum needs one; accepted with it: explicit "
+            "or auto",
+            sampler->name);
+    }
+}
+
 /* -- the room's door -- */
 
 void eoc_sweep_clear(eoc_sweep *sweep)
@@ -220,6 +232,7 @@ eoc_status eoc_config_read(const char *path, const char *const *sets, int num_se
     check_unread(entries, sweep, mistakes);
     check_widths(entries, sweep, mistakes);
     check_sampler(entries, sweep, mistakes);
+    check_spectrum(entries, sweep, mistakes);
 
     for (int row = 0; row < num_keys; row++) {
         eoc_entry_clear(&entries[row]);

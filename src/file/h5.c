@@ -94,8 +94,8 @@ int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_varia
     for (; rank < num_axes; rank++) {
         shape[rank] = (hsize_t)grid->axes[rank].count;
     }
-    if (variable->per_layer) {
-        shape[rank++] = (hsize_t)layout->num_layers;
+    if (variable->along != EOC_ALONG_NOTHING) {
+        shape[rank++] = (hsize_t)eoc_layout_row_count(layout, variable);
     }
     return rank;
 }

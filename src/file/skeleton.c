@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Scales beside the eight axes, in the order of their dimension ids. */
-enum { SCALE_LAYER = EOC_NUM_AXES, SCALE_RUN, SCALE_TEXT, NUM_SCALES };
+enum { SCALE_LAYER = EOC_NUM_AXES, SCALE_RUN, SCALE_TEXT, SCALE_MODE, NUM_SCALES };
 
 typedef struct {
     const char *path; /* the temporary */
@@ -249,11 +249,15 @@ static void variable(skeleton *s, hid_t group, const eoc_variable *v)
     if (v->flag_name) {
         flag_attributes(s, dataset, v);
     }
-    const int num_axes = rank - v->per_layer;
-    for (int d = 0; d < rank; d++) {
-        const int id = d < num_axes ? d : SCALE_LAYER;
-        link_scale(s, group, d < num_axes ? eoc_axis_row_of((eoc_axis_id)d)->name : "layer");
-        attach(s, dataset, d, id);
+    const int num_axes = rank - (v->along != EOC_ALONG_NOTHING);
+    for (int d = 0; d < num_axes; d++) {
+        link_scale(s, group, eoc_axis_row_of((eoc_axis_id)d)->name);
+        attach(s, dataset, d, d);
+    }
+    if (num_axes < rank) {
+        const bool layers = v->along == EOC_ALONG_LAYER;
+        link_scale(s, group, layers ? "layer" : "mode");
+        attach(s, dataset, num_axes, layers ? SCALE_LAYER : SCALE_MODE);
     }
     H5Dclose(dataset);
 }
@@ -371,6 +375,10 @@ static void fill_file(skeleton *s)
     axis_scales(s);
     counted_scale(s, s->file, SCALE_LAYER, "layer", "layer of the network, from 1", s->plan->layout->layers,
                   s->plan->layout->num_layers);
+    if (s->plan->layout->num_modes) {
+        counted_scale(s, s->file, SCALE_MODE, "mode", "place among the singular values, from the greatest", NULL,
+                      s->plan->layout->num_modes);
+    }
     record_variables(s);
     provenance(s);
     for (int id = 0; id < NUM_SCALES; id++) {

@@ -162,6 +162,15 @@ static void fully_connected_forward(const eoc_network *network, const eoc_layer_
     }
 }
 
+static void fully_connected_push_tangents(const eoc_network *network, const eoc_layer_tools *tools, int l,
+                                          const eoc_layer *layer, const eoc_batch *in, eoc_batch *out)
+{
+    const eoc_matrix weights = square_weights(network, l);
+    tools->sampler->apply(tools->weights, &weights, in->values, out->values, in->columns, layer->kept);
+    out->exponent = in->exponent;
+    multiply_slope(layer->slope, 0, out);
+}
+
 static void fully_connected_backward_activation(const eoc_network *network, int l, const eoc_layer *layer,
                                                 eoc_signals *dh)
 {
@@ -211,6 +220,7 @@ static const eoc_architecture_kind architectures[] = {
      .source = "Poole et al. 2016; Schoenholz et al. 2017",
      .weights = square_weights,
      .forward = fully_connected_forward,
+     .push_tangents = fully_connected_push_tangents,
      .backward_activation = fully_connected_backward_activation,
      .backward_weights = fully_connected_backward_weights,
      .log_weight_gradient_q = fully_connected_log_weight_gradient_q},

@@ -95,7 +95,8 @@ static eoc_status prepare(run *r)
     r->layers = malloc(sizeof(int) * (size_t)r->max_depth);
     EOC_REQUIRE(r->layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&r->sweep->probe.layers, depths, r->layers);
-    EOC_TRY(eoc_layout_create(r->sweep->probe.statistics, r->layers, num_layers, &r->layout));
+    EOC_TRY(eoc_layout_create(r->sweep->probe.statistics, r->layers, num_layers,
+                              eoc_probe_modes(&r->sweep->probe, &r->sweep->grid), &r->layout));
     eoc_config_resolved(r->sweep, 0, &r->sweep_text);
     eoc_config_resolved(r->sweep, 1, &r->identity_text);
     r->store_plan = (eoc_store_plan){.grid = grid,

@@ -51,7 +51,8 @@ static eoc_status prepare(theory_file *t)
     t->layers = malloc(sizeof(int) * (size_t)t->max_depth);
     EOC_REQUIRE(t->layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&t->sweep->probe.layers, depths, t->layers);
-    EOC_TRY(eoc_layout_create(t->sweep->probe.statistics, t->layers, num_layers, &t->layout));
+    EOC_TRY(eoc_layout_create(t->sweep->probe.statistics, t->layers, num_layers,
+                              eoc_probe_modes(&t->sweep->probe, &t->sweep->grid), &t->layout));
     keep_points_only(&t->layout);
     eoc_config_resolved(t->sweep, 0, &t->sweep_text);
     eoc_config_resolved(t->sweep, 1, &t->identity_text);

@@ -9,6 +9,7 @@ static const double SECONDS_PER_OPERATION = 1.0e-10;
 static const double SECONDS_PER_VALUE = 1.0e-8;
 static const double SECONDS_PER_PRODUCT = 1.0e-10;
 static const double SECONDS_PER_LAYER = 3.0e-6;
+static const double NUM_CUBES = 5.0; /* N^3 multiply-adds a layer of the statistic spectrum, the end shared out */
 
 double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
 {
@@ -20,5 +21,7 @@ double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
     const double layer = sampler->operations(&matrix, inputs + tangents) * SECONDS_PER_OPERATION +
                          columns * n * SECONDS_PER_VALUE + columns * columns * n * SECONDS_PER_PRODUCT +
                          SECONDS_PER_LAYER;
-    return network->depth * layer * (way_back ? 2.0 : 1.0);
+    const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
+    const double all_of_j = spectrum ? n * n * n * NUM_CUBES * SECONDS_PER_PRODUCT : 0.0;
+    return network->depth * (layer * (way_back ? 2.0 : 1.0) + all_of_j);
 }

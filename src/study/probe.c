@@ -27,6 +27,10 @@ static const eoc_statistic_row statistics[] = {
      .bit = EOC_STATISTIC_FINITE_WIDTH,
      .formula = "chi_1 = sigma_w^2 mean(phi'(z)^2), kurtosis = mean(z^4)/mean(z^2)^2 of one network",
      .source = "Hanin & Rolnick 2018"},
+    {.name = "spectrum",
+     .bit = EOC_STATISTIC_SPECTRUM,
+     .formula = "log_singular_values: all singular values of J = dh^L/dh^0 at input 0 (explicit weights)",
+     .source = "Pennington, Schoenholz & Ganguli 2017; Stewart 1995"},
 };
 
 int eoc_statistic_count(void)
@@ -45,11 +49,27 @@ int eoc_probe_tangents(const eoc_probe *probe)
     return probe->statistics & EOC_STATISTIC_JACOBIAN ? probe->jacobian_probes : 0;
 }
 
+int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
+{
+    const eoc_axis *axis = &grid->axes[EOC_AXIS_WIDTH];
+    int widest = 0;
+    for (int i = 0; i < axis->count; i++) {
+        widest = axis->values[i] > widest ? (int)axis->values[i] : widest;
+    }
+    const int modes = probe->spectrum_modes < widest ? probe->spectrum_modes : widest;
+    return probe->statistics & EOC_STATISTIC_SPECTRUM ? modes : 0;
+}
+
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
 {
     const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
     const int columns = probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe);
-    return probe->sampler ? probe->sampler : eoc_sampler_auto(&matrix, columns);
+    if (probe->sampler) {
+        return probe->sampler;
+    }
+    /* All of J needs all of W. */
+    return probe->statistics & EOC_STATISTIC_SPECTRUM ? eoc_sampler_find("explicit")
+                                                      : eoc_sampler_auto(&matrix, columns);
 }
 
 /* -- statistics -- */
@@ -156,6 +176,31 @@ static void note_forward(const pass *p, int l, const eoc_layer *layer, double lo
     }
 }
 
+/* The basis of the product so far through layer l, for the statistic spectrum. */
+static void push_spectrum(const pass *p, int l, const eoc_layer *layer)
+{
+    if (!p->w->svd) {
+        return;
+    }
+    eoc_batch in = {.width = p->network->width}, out = {.width = p->network->width, .values = p->w->product};
+    /* read only: a batch is a view without const */
+    in.values = (double *)eoc_product_svd_basis(p->w->svd, &in.columns);
+    out.columns = in.columns;
+    p->network->architecture.kind->push_tangents(p->network, &p->tools, l, layer, &in, &out);
+    (void)eoc_product_svd_push(p->w->svd, out.values, out.width, out.exponent); /* what is not finite comes out NaN */
+}
+
+/* All values where they fit, else the quantiles (i + 1/2)/modes of them. */
+static void note_spectrum(const pass *p, int num_modes)
+{
+    const int n = p->network->width;
+    double *const values = p->w->product, *const row = p->rows->log_singular_values;
+    eoc_product_svd_finish(p->w->svd, values);
+    for (int i = 0; i < num_modes && i < n; i++) {
+        row[i] = n <= num_modes ? values[i] : values[(int)((i + 0.5) / num_modes * n)];
+    }
+}
+
 /* Up through the layers; stops at the first one that is not finite. False when given up. */
 static bool forward_pass(const pass *p, eoc_signals *h, eoc_outcome *outcome)
 {
@@ -179,6 +224,7 @@ static bool forward_pass(const pass *p, eoc_signals *h, eoc_outcome *outcome)
         }
         last_log_q = log_q;
         outcome->last_layer = l;
+        push_spectrum(p, l, layer);
         note_forward(p, l, layer, log_q);
     }
     return true;
@@ -283,7 +329,7 @@ static void blank(double *row, int n)
     }
 }
 
-static void blank_rows(const eoc_probe_rows *rows, int num_layers)
+static void blank_rows(const eoc_probe_rows *rows, int num_layers, int num_modes)
 {
     double *const per_layer[] = {
         rows->log_q,          rows->c,          rows->one_minus_c,          rows->chi_1, rows->kurtosis,
@@ -293,6 +339,7 @@ static void blank_rows(const eoc_probe_rows *rows, int num_layers)
     }
     blank(rows->log_jacobian_m1, 1);
     blank(rows->log_jacobian_m2, 1);
+    blank(rows->log_singular_values, num_modes);
 }
 
 bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
@@ -300,7 +347,7 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                    eoc_outcome *outcome)
 {
     assert(network->depth <= workspace->max_depth && network->width <= workspace->max_width);
-    blank_rows(rows, num_layers);
+    blank_rows(rows, num_layers, workspace->num_modes);
     *outcome = (eoc_outcome){.status = EOC_DONE, .reason = EOC_REASON_NONE, .last_layer = 0};
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
     const pass p = {.network = network,
@@ -314,10 +361,19 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
     eoc_signals h = eoc_probe_signals(workspace, network, workspace->up, workspace->num_inputs);
     probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);
+    if (workspace->svd) {
+        eoc_product_svd_begin(workspace->svd, network->width);
+    }
     if (!forward_pass(&p, &h, outcome)) {
         return false;
     }
-    if (outcome->status != EOC_DONE || !workspace->way_back) {
+    if (outcome->status != EOC_DONE) {
+        return true;
+    }
+    if (workspace->svd) {
+        note_spectrum(&p, workspace->num_modes);
+    }
+    if (!workspace->way_back) {
         return true;
     }
     eoc_signals dh = begin_way_back(&p, &h);

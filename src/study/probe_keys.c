@@ -185,14 +185,25 @@ static bool points_is_read(const void *section, eoc_text *why_not)
     return !kind || kind_reads(kind, kind->has_points, why_not);
 }
 
-static bool jacobian_probes_is_read(const void *section, eoc_text *why_not)
+/* For keys of one statistic. No statistics at all are a mistake of their own. */
+static bool statistic_is_there(const void *section, unsigned bit, const char *name, eoc_text *why_not)
 {
     const unsigned statistics = ((const eoc_probe *)section)->statistics;
-    const bool read = statistics == 0 || (statistics & EOC_STATISTIC_JACOBIAN) != 0; /* 0: a mistake of its own */
-    if (!read) {
-        eoc_text_append(why_not, "statistics has no jacobian");
+    const bool there = statistics == 0 || (statistics & bit) != 0;
+    if (!there) {
+        eoc_text_append(why_not, "probe.statistics has no %s", name);
     }
-    return read;
+    return there;
+}
+
+static bool jacobian_probes_is_read(const void *section, eoc_text *why_not)
+{
+    return statistic_is_there(section, EOC_STATISTIC_JACOBIAN, "jacobian", why_not);
+}
+
+static bool spectrum_modes_is_read(const void *section, eoc_text *why_not)
+{
+    return statistic_is_there(section, EOC_STATISTIC_SPECTRUM, "spectrum", why_not);
 }
 
 /* -- inputs.variance -- */
@@ -428,6 +439,15 @@ static const eoc_key_row keys[] = {
      .identity = true,
      .is_read = jacobian_probes_is_read,
      .help = "random unit vectors u for |J u|^2 and |J^T J u|^2"},
+    {.name = "probe.spectrum_modes",
+     .type = &count_type,
+     .offset = offsetof(eoc_probe, spectrum_modes),
+     .min = 1.0,
+     .max = EOC_MAX_SPECTRUM_MODES,
+     .fallback = "1024",
+     .identity = true,
+     .is_read = spectrum_modes_is_read,
+     .help = "singular values kept of the statistic spectrum: all, or so many quantiles of wider networks"},
     {.name = "probe.sampler",
      .type = &sampler_type,
      .offset = offsetof(eoc_probe, sampler),

@@ -25,12 +25,17 @@ static bool wants_way_back(const eoc_probe *probe)
 
 static bool wants_slopes(const eoc_probe *probe)
 {
-    return wants_way_back(probe) || (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
+    return wants_way_back(probe) || (probe->statistics & (EOC_STATISTIC_FINITE_WIDTH | EOC_STATISTIC_SPECTRUM)) != 0;
+}
+
+static bool wants_spectrum(const eoc_probe *probe)
+{
+    return (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
 }
 
 static bool may_be_implicit(const eoc_probe *probe)
 {
-    return !probe->sampler || probe->sampler == eoc_sampler_find("implicit");
+    return probe->sampler ? probe->sampler == eoc_sampler_find("implicit") : !wants_spectrum(probe);
 }
 
 /* Doubles; a Haar matrix keeps most. */
@@ -99,7 +104,8 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
 {
     return sizeof(double) * (fixed_doubles(probe, max_width) + arena_doubles(probe, max_depth, max_width)) +
            (double)max_depth * (sizeof(eoc_layer) + 2 * sizeof(int64_t)) +
-           eoc_weights_bytes(max_width, weights_columns(probe));
+           eoc_weights_bytes(max_width, weights_columns(probe)) +
+           (wants_spectrum(probe) ? eoc_product_svd_bytes(max_width) + 8.0 * max_width * max_width : 0.0);
 }
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
@@ -118,7 +124,12 @@ eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int
     w->memory = total < 1e15 ? malloc(sizeof(double) * (size_t)total) : NULL;
     w->layers = calloc((size_t)max_depth, sizeof *w->layers);
     w->exponents = calloc((size_t)max_depth, sizeof *w->exponents);
-    const eoc_status status = eoc_weights_create(max_width, weights_columns(probe), &w->weights);
+    eoc_status status = eoc_weights_create(max_width, weights_columns(probe), &w->weights);
+    if (status == EOC_OK && wants_spectrum(probe)) {
+        w->num_modes = probe->spectrum_modes < max_width ? probe->spectrum_modes : max_width;
+        w->product = malloc(sizeof(double) * (size_t)max_width * (size_t)max_width);
+        status = w->product ? eoc_product_svd_create(max_width, &w->svd) : EOC_ERR_NOMEM;
+    }
     if (!w->memory || !w->layers || !w->exponents || status != EOC_OK) {
         const int num_inputs = w->num_inputs;
         eoc_probe_workspace_destroy(&w);
@@ -142,6 +153,8 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace)
 {
     if (*workspace) {
         eoc_weights_destroy(&(*workspace)->weights);
+        eoc_product_svd_destroy(&(*workspace)->svd);
+        free((*workspace)->product);
         free((*workspace)->memory);
         free((*workspace)->layers);
         free((*workspace)->exponents);

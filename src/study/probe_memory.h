@@ -8,19 +8,23 @@
 #define EOC_PROBE_MEMORY_H
 
 #include "eoc/probe.h"
+#include "eoc/product_svd.h"
 
 struct eoc_probe_workspace {
     int max_depth, max_width;
     int num_inputs, num_tangents;
     bool way_back, slopes; /* whether the statistics ask for them */
     eoc_weights *weights;
-    double *memory;  /* all of the following */
-    double *up;      /* (columns, max_width): h^l and its tangents; columns = num_inputs + num_tangents */
-    double *z;       /* (columns, max_width) */
-    double *down[2]; /* (columns, max_width): dz^l, dh^l and the cotangents */
-    double *bias;    /* (max_width) */
-    double *gram;    /* (num_inputs, num_inputs) */
-    double *arena;   /* (arena_doubles): the layers of a segment, then the first signals of every segment */
+    int num_modes;
+    eoc_product_svd *svd; /* of the statistic spectrum, else NULL, with ... */
+    double *product;      /* ... (max_width, max_width) */
+    double *memory;       /* all of the following */
+    double *up;           /* (columns, max_width): h^l and its tangents; columns = num_inputs + num_tangents */
+    double *z;            /* (columns, max_width) */
+    double *down[2];      /* (columns, max_width): dz^l, dh^l and the cotangents */
+    double *bias;         /* (max_width) */
+    double *gram;         /* (num_inputs, num_inputs) */
+    double *arena;        /* (arena_doubles): the layers of a segment, then the first signals of every segment */
     double arena_doubles;
     eoc_layer *layers;       /* (max_depth) */
     int64_t (*exponents)[2]; /* (max_depth): of the first signals of every segment */

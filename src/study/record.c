@@ -37,7 +37,8 @@ static const char *theory_flag_name(int i)
 #define GRADIENT .statistics = EOC_STATISTIC_GRADIENT
 #define JACOBIAN .statistics = EOC_STATISTIC_JACOBIAN
 #define FINITE_WIDTH .statistics = EOC_STATISTIC_FINITE_WIDTH
-#define PROBED .per_layer = 1, .checked = 1, NUMBER
+#define SPECTRUM .statistics = EOC_STATISTIC_SPECTRUM
+#define PROBED .along = EOC_ALONG_LAYER, .checked = 1, NUMBER
 
 static const eoc_variable variables[] = {
     {"run", "status", UNIT(status), .type = EOC_TYPE_INT8, .units = "1", .long_name = "state of the unit",
@@ -82,15 +83,17 @@ static const eoc_variable variables[] = {
      .long_name = "greatest squared singular value of the Jacobian at q_star; inf beyond 1.8e308"},
     {"theory", "jacobian_variance_per_layer", POINT(jacobian_variance_per_layer), NUMBER,
      .long_name = "growth of the relative variance of the squared singular values of the Jacobian, per layer"},
-    {"theory", "log_q", POINT(log_q), .per_layer = 1, NUMBER, .long_name = "log of the mean-field q^l", FORWARD},
-    {"theory", "c", POINT(c), .per_layer = 1, NUMBER, .long_name = "mean-field correlation of inputs 0 and 1", FORWARD},
-    {"theory", "one_minus_c", POINT(one_minus_c), .per_layer = 1, NUMBER, .long_name = "1 - c, to its last digits",
+    {"theory", "log_q", POINT(log_q), .along = EOC_ALONG_LAYER, NUMBER, .long_name = "log of the mean-field q^l",
      FORWARD},
-    {"theory", "log_gradient_q", POINT(log_gradient_q), .per_layer = 1, NUMBER,
+    {"theory", "c", POINT(c), .along = EOC_ALONG_LAYER, NUMBER, .long_name = "mean-field correlation of inputs 0 and 1",
+     FORWARD},
+    {"theory", "one_minus_c", POINT(one_minus_c), .along = EOC_ALONG_LAYER, NUMBER,
+     .long_name = "1 - c, to its last digits", FORWARD},
+    {"theory", "log_gradient_q", POINT(log_gradient_q), .along = EOC_ALONG_LAYER, NUMBER,
      .long_name = "log of the mean-field (dE/dz^l)^2", GRADIENT},
-    {"theory", "gradient_c", POINT(gradient_c), .per_layer = 1, NUMBER,
+    {"theory", "gradient_c", POINT(gradient_c), .along = EOC_ALONG_LAYER, NUMBER,
      .long_name = "mean-field cosine of the gradients of inputs 0 and 1", GRADIENT},
-    {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .per_layer = 1, NUMBER,
+    {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .along = EOC_ALONG_LAYER, NUMBER,
      .long_name = "log of the mean-field square entry of d(sum_a E_a)/dW^l", GRADIENT},
     {"theory", "log_jacobian_m1", POINT(log_jacobian_m1), NUMBER, .long_name = "log of tr(J^T J)/N", JACOBIAN},
     {"theory", "log_jacobian_m2", POINT(log_jacobian_m2), NUMBER, .long_name = "log of tr((J^T J)^2)/N", JACOBIAN},
@@ -111,6 +114,8 @@ static const eoc_variable variables[] = {
      .long_name = "log of an unbiased estimate of tr(J^T J)/N, J = dh^L/dh^0 at input 0", JACOBIAN},
     {"probe", "log_jacobian_m2", UNIT(probe.log_jacobian_m2), .checked = 1, NUMBER,
      .long_name = "log of an unbiased estimate of tr((J^T J)^2)/N", JACOBIAN},
+    {"probe", "log_singular_values", UNIT(probe.log_singular_values), .along = EOC_ALONG_MODE, .checked = 1, NUMBER,
+     .long_name = "log of the singular values of J = dh^L/dh^0 at input 0, descending; exact zeros are -inf", SPECTRUM},
 };
 
 int eoc_variable_count(void)
@@ -152,13 +157,22 @@ size_t eoc_type_bytes(eoc_type type)
 
 size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable)
 {
-    return variable->per_layer ? (size_t)layout->num_layers : 1;
+    switch (variable->along) {
+    case EOC_ALONG_LAYER:
+        return (size_t)layout->num_layers;
+    case EOC_ALONG_MODE:
+        return (size_t)layout->num_modes;
+    case EOC_ALONG_NOTHING:
+        break;
+    }
+    return 1;
 }
 
-eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, eoc_layout *layout)
+eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout)
 {
     const size_t count = (size_t)eoc_variable_count();
     *layout = (eoc_layout){.num_layers = num_layers,
+                           .num_modes = num_modes,
                            .layers = layers,
                            .offset = calloc(count, sizeof *layout->offset),
                            .included = calloc(count, sizeof *layout->included)};

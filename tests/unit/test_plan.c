@@ -142,7 +142,7 @@ static void records(void **state)
     int layers[3] = {1, 5, 9};
     for (unsigned statistics = 1; statistics <= 3; statistics++) {
         eoc_layout layout;
-        assert_int_equal(eoc_layout_create(statistics, layers, 3, &layout), EOC_OK);
+        assert_int_equal(eoc_layout_create(statistics, layers, 3, 5, &layout), EOC_OK);
         for (int scope = 0; scope < 2; scope++) {
             const size_t total = scope == EOC_PER_UNIT ? layout.unit_bytes : layout.point_bytes;
             unsigned char *used = calloc(total, 1);

@@ -233,7 +233,7 @@ static void push_drawn(eoc_product_svd *svd, eoc_weights *weights, const eoc_mat
     int columns;
     const double *basis = eoc_product_svd_basis(svd, &columns);
     assert_string_equal(eoc_sampler_row(0)->name, "explicit");
-    eoc_sampler_row(0)->apply(weights, m, basis, product, columns);
+    eoc_sampler_find("explicit")->apply(weights, m, basis, product, columns, NULL);
     assert_true(eoc_product_svd_push(svd, product, m->fan_out, 0));
 }
 
@@ -242,7 +242,7 @@ static void drawn_values(const char *initializer, uint32_t seed, int n, int dept
     eoc_product_svd *svd = create(n);
     eoc_weights *weights = NULL;
     double *product = malloc((size_t)n * (size_t)n * sizeof *product);
-    assert_int_equal(eoc_weights_create(n, &weights), EOC_OK);
+    assert_int_equal(eoc_weights_create(n, 0, &weights), EOC_OK);
     for (int layer = 1; layer <= depth; layer++) {
         const eoc_matrix m = matrix_of(initializer, seed, layer, n);
         push_drawn(svd, weights, &m, product);
