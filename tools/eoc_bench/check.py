@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from .setting import ACTIVATION, BIAS_VARIANCE, WEIGHT_VARIANCE
+from .setting import ACTIVATION, BIAS_VARIANCE, DISAGREES, WEIGHT_VARIANCE
 
 # Two-sample differences in standard errors. Of 150 comparisons that are all true, one is beyond 4.5 in a thousand runs; the seeds
 # are fixed, so a run that agrees goes on agreeing.
@@ -76,7 +76,7 @@ def torch_statistics(make_probe, width, depth, initializer, names, replicas):
 
 
 def check_file(path, make_probe, initializer):
-    """Prints the greatest difference of each statistic; 0 where all agree, 1 where one does not."""
+    """Prints the greatest difference of each statistic; returns 0 where all agree, else DISAGREES."""
     width, depth, eoc = read_file(path)
     replicas = len(next(iter(eoc.values())))
     torch = torch_statistics(make_probe, width, depth, initializer, list(eoc), replicas)
@@ -91,4 +91,4 @@ def check_file(path, make_probe, initializer):
     disagreeing = [c for c in comparisons if not c.errors <= MOST_ERRORS]
     if disagreeing:
         print(f"  {len(disagreeing)} of {len(comparisons)} are more than {MOST_ERRORS} standard errors apart")
-    return 1 if disagreeing else 0
+    return DISAGREES if disagreeing else 0

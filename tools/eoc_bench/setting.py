@@ -12,3 +12,5 @@ INPUTS = 2
 FORWARD = ("forward",)
 GRADIENT = ("forward", "gradient")
 JACOBIAN = ("forward", "gradient", "jacobian")
+
+DISAGREES = 3  # exit code of the check where the sides are not the same; 1 is any error

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
-from .setting import ACTIVATION, BIAS_VARIANCE, CORRELATION, INPUT_VARIANCE, INPUTS, WEIGHT_VARIANCE
+from .setting import ACTIVATION, BIAS_VARIANCE, CORRELATION, DISAGREES, GRADIENT, INPUT_VARIANCE, INPUTS, JACOBIAN, WEIGHT_VARIANCE
 
 
 class NotMeasured(Exception):
@@ -138,7 +138,7 @@ class EocRun:
 
     def start(self, bench, quick):
         grid = point("gaussian", self.width, self.depth, choose(self.replicas, quick))
-        self.sweep, self.result = write_sweep(bench, sweep_text(grid, "explicit", ("forward", "gradient")))
+        self.sweep, self.result = write_sweep(bench, sweep_text(grid, "explicit", GRADIENT))
         self.command = ["mpirun", "-n", str(self.ranks), bench.program, "run", "--quiet", "--overwrite", "-o", self.result, self.sweep]
 
     def measure(self):
@@ -167,8 +167,7 @@ class EocTheory:
     def start(self, bench, quick):
         grid = {"activation": ACTIVATION, "depth": self.depth, "width": 1000,
                 "weight_variance": f"linspace(0.5, 4, {self.points})", "bias_variance": f"linspace(0, 0.2, {self.points})"}
-        # Every statistic that this eoc knows has a prediction; forward and gradient are always there.
-        self.sweep, self.result = write_sweep(bench, sweep_text(grid, None, ("forward", "gradient")))
+        self.sweep, self.result = write_sweep(bench, sweep_text(grid, None, JACOBIAN))
         self.command = [bench.program, "theory", "--overwrite", "-o", self.result, self.sweep]
 
     def measure(self):
@@ -234,8 +233,10 @@ def check_sides(bench, eoc, torch):
     run_command([bench.program, "run", "--quiet", "--overwrite", "-o", result, sweep])
     done = subprocess.run([*bench.torch_script, *torch.options(), "--check", result], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False)
+    if done.returncode == DISAGREES:
+        raise NotMeasured(f"eoc and PyTorch do not compute the same:\n{done.stdout}")
     if done.returncode != 0:
-        raise NotMeasured(f"eoc and PyTorch do not compute the same:\n{done.stdout}{done.stderr}")
+        raise NotMeasured(f"the PyTorch script's check failed: {' '.join(done.stderr.strip().splitlines()[-1:])}")
     return done.stdout
 
 
