@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is measured: one table. A new row is one entry; a new kind of work is a side in sides.py."""
+from dataclasses import dataclass
+from typing import Any
+
+from .setting import GRADIENT, JACOBIAN
+from .sides import EocProbe, EocRun, EocTheory, TorchProbe
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the seconds of a sample are divided by before they are compared."""
+
+    text: str
+    count: Any  # of a side
+
+
+NETWORK = Unit("a network", lambda side: 1)
+LAYER = Unit("a layer", lambda side: side.depth)
+ENTRY = Unit("a layer, column and unit", lambda side: side.depth * side.columns * side.width)
+RUN = Unit("a run", lambda side: 1)
+COMMAND = Unit("a command", lambda side: 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: eoc's side, what is beside it, and what to reach."""
+
+    name: str
+    what: str
+    reach: str
+    eoc: Any
+    beside: Any = None
+    unit: Unit = LAYER
+    inverse: bool = False  # the ratio is eoc's over the other's instead of the other's over eoc's
+    rounds: tuple = (3, 9)  # quick, full
+
+
+ROWS = (
+    Row("gaussian-1000", "probe, gaussian, implicit: N = 1000, L = 100, pair, forward + gradient + jacobian", "300 times PyTorch",
+        EocProbe("gaussian", "implicit", JACOBIAN, 1000, 100, (50, 200)),
+        TorchProbe("gaussian", JACOBIAN, 1000, 100, (2, 5))),
+    Row("gaussian-10000", "the same, N = 10,000 (PyTorch: 4 layers, the weights of 100 need 40 GB)", "3,000 times PyTorch",
+        EocProbe("gaussian", "implicit", JACOBIAN, 10000, 100, (10, 30)),
+        TorchProbe("gaussian", JACOBIAN, 10000, 4, (1, 3))),
+    Row("orthogonal-1000", "probe, orthogonal, implicit: N = 1000, L = 20, the same statistics; nn.init.orthogonal_",
+        "1,000 times PyTorch",
+        EocProbe("orthogonal", "implicit", JACOBIAN, 1000, 20, (100, 400)),
+        TorchProbe("orthogonal", JACOBIAN, 1000, 20, (1, 5))),
+    Row("orthogonal-1000-reflections", "the same, beside PyTorch with Q left as reflections (geqrf, ormqr)", "",
+        EocProbe("orthogonal", "implicit", JACOBIAN, 1000, 20, (100, 400)),
+        TorchProbe("orthogonal-reflections", JACOBIAN, 1000, 20, (1, 5))),
+    Row("million", "probe, gaussian, implicit: N = 1,000,000, L = 100, forward + gradient", "15 s and 1 GiB",
+        EocProbe("gaussian", "implicit", GRADIENT, 1000000, 100, (1, 1)), unit=NETWORK, rounds=(1, 5)),
+    Row("size", "implicit, forward + gradient: N = 1,000,000 beside N = 10,000, L = 20", "at most twice",
+        EocProbe("gaussian", "implicit", GRADIENT, 1000000, 20, (1, 1)),
+        EocProbe("gaussian", "implicit", GRADIENT, 10000, 20, (40, 40)), unit=ENTRY, inverse=True),
+    Row("explicit-1000", "probe, gaussian, explicit: N = 1000, L = 100, forward + gradient", "3 times PyTorch, memory O(L N B)",
+        EocProbe("gaussian", "explicit", GRADIENT, 1000, 100, (3, 7)),
+        TorchProbe("gaussian", GRADIENT, 1000, 100, (2, 5))),
+    Row("theory-map", "eoc theory: 41 x 41 points, tanh, all quantities, curves of 100 layers", "1 s",
+        EocTheory(41, 100), unit=COMMAND),
+    Row("two-ranks", "two ranks on two cores beside one rank, gaussian, explicit, N = 400, L = 100", "1.9 times one rank",
+        EocRun(2, 400, 100, (48, 240)), EocRun(1, 400, 100, (48, 240)), unit=RUN, rounds=(2, 7)),
+)
