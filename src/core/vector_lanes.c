@@ -23,6 +23,7 @@ typedef __m512 vfloat;
 #define SQRT_D(x) _mm512_sqrt_pd(x)
 #define SQRT_F(x) _mm512_sqrt_ps(x)
 #define MAX_D(a, b) _mm512_max_pd(a, b)
+#define FMA_D(a, b, c) _mm512_fmadd_pd(a, b, c)
 typedef Sleef___m512d_2 vdouble_2;
 typedef Sleef___m512_2 vfloat_2;
 #elif defined(__AVX2__)
@@ -33,6 +34,7 @@ typedef __m256 vfloat;
 #define SQRT_D(x) _mm256_sqrt_pd(x)
 #define SQRT_F(x) _mm256_sqrt_ps(x)
 #define MAX_D(a, b) _mm256_max_pd(a, b)
+#define FMA_D(a, b, c) _mm256_fmadd_pd(a, b, c)
 typedef Sleef___m256d_2 vdouble_2;
 typedef Sleef___m256_2 vfloat_2;
 #else
@@ -42,6 +44,7 @@ typedef float32x4_t vfloat;
 #define SQRT_D(x) vsqrtq_f64(x)
 #define SQRT_F(x) vsqrtq_f32(x)
 #define MAX_D(a, b) vmaxq_f64(a, b)
+#define FMA_D(a, b, c) ((a) * (b) + (c))
 typedef Sleef_float64x2_t_2 vdouble_2;
 typedef Sleef_float32x4_t_2 vfloat_2;
 #else
@@ -50,6 +53,7 @@ typedef __m128 vfloat;
 #define SQRT_D(x) _mm_sqrt_pd(x)
 #define SQRT_F(x) _mm_sqrt_ps(x)
 #define MAX_D(a, b) _mm_max_pd(a, b)
+#define FMA_D(a, b, c) ((a) * (b) + (c))
 typedef Sleef___m128d_2 vdouble_2;
 typedef Sleef___m128_2 vfloat_2;
 #endif
@@ -106,6 +110,15 @@ static inline vdouble load_whole(const double *x)
     vdouble v;
     memcpy(&v, x, sizeof v);
     return v;
+}
+
+static inline void store(double *y, vdouble v, size_t n)
+{
+    if (n == DOUBLES) {
+        memcpy(y, &v, sizeof v);
+    } else {
+        memcpy(y, &v, n * sizeof(double));
+    }
 }
 
 static double add_lanes(vdouble v)
@@ -270,6 +283,13 @@ static double max_abs(const double *x, size_t n)
     return max + add_lanes(broken);
 }
 
+static void widen(double scale, const float *x, double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = scale * (double)x[i];
+    }
+}
+
 static void multiply_by(const double *x, double *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -285,6 +305,28 @@ static inline vdouble with_sign(vdouble a, vdouble b)
     return (vdouble)((vbits)a | ((vbits)b & INT64_MIN));
 }
 
+/* exp(y) - 1 for y <= 0: the Taylor series where the difference would cancel, 16 terms for |y| <= 1/2, odd and even
+ * ones apart for speed. */
+static inline vdouble expm1_negative(vdouble y)
+{
+    static const double odd[] = {
+        1.0 / 6227020800.0, 1.0 / 39916800.0, 1.0 / 362880.0, 1.0 / 5040.0, 1.0 / 120.0, 1.0 / 6.0, 1.0};
+    static const double even[] = {1.0 / 87178291200.0, 1.0 / 479001600.0, 1.0 / 3628800.0, 1.0 / 40320.0,
+                                  1.0 / 720.0,         1.0 / 24.0,        1.0 / 2.0};
+    const vdouble zero = y - y; /* NaN where y is not finite, which the other branch serves */
+    const vdouble y2 = y * y;
+    vdouble odds = zero + 1.0 / 1307674368000.0, evens = zero + 1.0 / 20922789888000.0;
+    for (int k = 0; k < (int)(sizeof odd / sizeof odd[0]); k++) {
+        odds = FMA_D(odds, y2, zero + odd[k]);
+        evens = FMA_D(evens, y2, zero + even[k]);
+    }
+    vdouble series = FMA_D(evens, y, odds);
+    series *= y;
+    const vdouble difference = SLEEF_D(exp, u10)(y) - 1.0;
+    const vbits small = (vbits)(y >= -0.5);
+    return (vdouble)(((vbits)series & small) | ((vbits)difference & ~small));
+}
+
 /* By e = exp(-2|x|) - 1: tanh = -e/(2 + e) with the sign of x, its slope 4 (1 + e)/(2 + e)^2; no digit is lost at
  * either end. Either array may be absent. */
 static void tanh_both(const double *x, double *y, double *slope, size_t n)
@@ -292,15 +334,15 @@ static void tanh_both(const double *x, double *y, double *slope, size_t n)
     for (size_t i = 0; i < n; i += DOUBLES) {
         const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
         const vdouble v = m == DOUBLES ? load_whole(x + i) : load(x + i, m);
-        const vdouble e = SLEEF_D(expm1, u10)(-2.0 * MAX_D(v, -v));
+        const vdouble e = expm1_negative(-2.0 * MAX_D(v, -v));
         const vdouble inverse = 1.0 / (2.0 + e);
         if (y) {
             const vdouble t = with_sign(-e * inverse, v);
-            memcpy(y + i, &t, m * sizeof(double));
+            store(y + i, t, m);
         }
         if (slope) {
             const vdouble d = 4.0 * (1.0 + e) * (inverse * inverse);
-            memcpy(slope + i, &d, m * sizeof(double));
+            store(slope + i, d, m);
         }
     }
 }
@@ -504,6 +546,7 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .dots = dots,
     .combine = combine,
     .multiply = multiply_by,
+    .widen = widen,
     .distance2 = distance2,
     .sum4 = sum4,
     .max_abs = max_abs,
