@@ -388,41 +388,48 @@ typedef __m128i vword;
 
 enum { WORDS = sizeof(vword) / sizeof(uint32_t) };
 
-/* The two halves of the 64-bit products of 32-bit lanes: even and odd lanes apart, then merged. */
-static inline void multiply(vword a, vword m, vword *high, vword *low)
+/* Four words of half of the blocks, each in the low half of a 64-bit lane; what is above it is never read. */
+typedef struct {
+    vword c0, c1, c2, c3;
+} half_blocks;
+
+static inline void philox_round(half_blocks *h, vword m0, vword m1, vword k0, vword k1)
 {
-    const vword even = VW(mul_epu32)(a, m);
-    const vword odd = VW(mul_epu32)(VW(srli_epi64)(a, 32), m);
-    *low = VW_ODD(even, VW(slli_epi64)(odd, 32));
-    *high = VW_ODD(VW(srli_epi64)(even, 32), odd);
+    const vword product0 = VW(mul_epu32)(h->c0, m0), product1 = VW(mul_epu32)(h->c2, m1);
+    h->c0 = VW_XOR(VW_XOR(VW(srli_epi64)(product1, 32), h->c1), k0);
+    h->c2 = VW_XOR(VW_XOR(VW(srli_epi64)(product0, 32), h->c3), k1);
+    h->c1 = product1;
+    h->c3 = product0;
+}
+
+static inline void merge(vword even, vword odd, uint32_t *words)
+{
+    const vword merged = VW_ODD(even, VW(slli_epi64)(odd, 32));
+    memcpy(words, &merged, sizeof merged);
 }
 
 static inline void philox_group(const eoc_stream *s, uint32_t first_block, group_words x)
 {
+    static const uint32_t places[EOC_GROUP_BLOCKS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const vword m0 = VW(set1_epi32)((int)PHILOX_M0), m1 = VW(set1_epi32)((int)PHILOX_M1);
     for (int i = 0; i < EOC_GROUP_BLOCKS; i += WORDS) {
-        uint32_t block[WORDS];
-        for (int k = 0; k < WORDS; k++) {
-            block[k] = first_block + (uint32_t)(i + k);
-        }
-        vword c0, high0, low0, high1, low1;
-        memcpy(&c0, block, sizeof c0);
-        vword c1 = VW(set1_epi32)((int)s->column);
-        vword c2 = VW(set1_epi32)((int)s->tensor);
-        vword c3 = VW(set1_epi32)((int)s->layer);
+        vword blocks;
+        memcpy(&blocks, places + i, sizeof blocks);
+        blocks = VW(add_epi32)(blocks, VW(set1_epi32)((int)first_block));
+        half_blocks even = {blocks, VW(set1_epi32)((int)s->column), VW(set1_epi32)((int)s->tensor),
+                            VW(set1_epi32)((int)s->layer)};
+        half_blocks odd = even;
+        odd.c0 = VW(srli_epi64)(blocks, 32);
         uint32_t k0 = s->key.word[0], k1 = s->key.word[1];
         for (int round = 0; round < 10; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
-            multiply(c0, m0, &high0, &low0);
-            multiply(c2, m1, &high1, &low1);
-            c0 = VW_XOR(VW_XOR(high1, c1), VW(set1_epi32)((int)k0));
-            c2 = VW_XOR(VW_XOR(high0, c3), VW(set1_epi32)((int)k1));
-            c1 = low1;
-            c3 = low0;
+            const vword key0 = VW(set1_epi32)((int)k0), key1 = VW(set1_epi32)((int)k1);
+            philox_round(&even, m0, m1, key0, key1);
+            philox_round(&odd, m0, m1, key0, key1);
         }
-        memcpy(&x[0][i], &c0, sizeof c0);
-        memcpy(&x[1][i], &c1, sizeof c1);
-        memcpy(&x[2][i], &c2, sizeof c2);
-        memcpy(&x[3][i], &c3, sizeof c3);
+        merge(even.c0, odd.c0, &x[0][i]);
+        merge(even.c1, odd.c1, &x[1][i]);
+        merge(even.c2, odd.c2, &x[2][i]);
+        merge(even.c3, odd.c3, &x[3][i]);
     }
 }
 
