@@ -92,6 +92,11 @@ void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    double *one_minus_feature_c, double *dphi_dphi);
 
+/* 1 - E[dphi(u1) dphi(u2)]/sqrt(E[dphi(u1)^2] E[dphi(u2)^2]) given that expectation: keeps its digits where it is
+ * small. */
+double eoc_pair_slope_gap(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                          double dphi_dphi);
+
 /* E[phi''(u)^2] in the general regime; NaN where dphi jumps. */
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);
 

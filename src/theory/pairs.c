@@ -231,3 +231,66 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
         fill_quadrature_pair(e, m1, m2, fmax(one_minus_c, 1e-24), one_minus_feature_c, dphi_dphi);
     }
 }
+
+/* Half the square of what dphi differs by. */
+static void gap_row(double u1, const double *y, const double *u2, double *f, size_t n, void *context)
+{
+    const eoc_activation *act = context;
+    const double dphi_1 = eoc_activation_dphi(act, u1);
+    (void)y;
+    act->kind->dphi_many(u2, f, n, act->parameters);
+    for (size_t i = 0; i < n; i++) {
+        f[i] = 0.5 * (dphi_1 - f[i]) * (dphi_1 - f[i]);
+    }
+}
+
+static double quadrature_slope_gap(eoc_expectations *e, const eoc_moments *m, double one_minus_c)
+{
+    const eoc_activation_kind *kind = e->act.kind;
+    eoc_quadrature_pair pair = {.scale = sqrt(m->q),
+                                .slope = 1.0 - one_minus_c,
+                                .spread = sqrt(m->q) * sqrt(one_minus_c * (2.0 - one_minus_c)),
+                                .feature = EOC_FEATURE,
+                                .even = kind->odd,
+                                .num_kinks = kind->num_kinks};
+    memcpy(pair.kinks, kind->kinks, sizeof pair.kinks);
+    eoc_expectation value;
+    eoc_quadrature_expect_pair(e->quadrature, &pair, gap_row, &e->act, 1, &value);
+    return value.value / m->mu_1;
+}
+
+/* sum n a_n^2 (1 - c^(n-1)) over that of n a_n^2; only where the series has ended. */
+static double series_slope_gap(const eoc_moments *m, double one_minus_c)
+{
+    double sum = 0.0, one_minus_power = 0.0;
+    for (int n = 1; n < m->num_hermite; n++) {
+        sum += n * m->hermite[n] * m->hermite[n] * one_minus_power;
+        one_minus_power = one_minus_c + (1.0 - one_minus_c) * one_minus_power;
+    }
+    return sum * exp(m->log_phi2 - m->log_q) / m->mu_1;
+}
+
+double eoc_pair_slope_gap(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                          double dphi_dphi)
+{
+    static const double SMALL = 1e-3, LEAST = 1e-18;
+    const double gap = 1.0 - dphi_dphi / (sqrt(m1->mu_1) * sqrt(m2->mu_1));
+    if (gap > SMALL || m1->log_q != m2->log_q || one_minus_c > 1.0) {
+        return gap;
+    }
+    if (m1->regime == EOC_REGIME_HOMOGENEOUS) {
+        const double angle = 2.0 * asin(fmin(1.0, sqrt(0.5 * one_minus_c))), bend = m1->slopes[1] - m1->slopes[0];
+        return bend * bend * angle / (2.0 * PI * m1->mu_1);
+    }
+    if (m1->regime == EOC_REGIME_CONSTANT) {
+        return fmax(gap, 0.0);
+    }
+    if (m1->num_hermite > 0 && m1->residual == 0.0 && m1->slope_residual < 1e-12) {
+        return series_slope_gap(m1, one_minus_c);
+    }
+    if (one_minus_c >= LEAST) {
+        return quadrature_slope_gap(e, m1, one_minus_c);
+    }
+    /* It goes as the distance of u1 and u2 where dphi jumps, as its square elsewhere. */
+    return quadrature_slope_gap(e, m1, LEAST) * pow(one_minus_c / LEAST, e->jumps ? 0.5 : 1.0);
+}
