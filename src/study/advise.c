@@ -201,16 +201,7 @@ static eoc_status fill_row(const eoc_activation *act, eoc_advice *a, eoc_advice_
         r->mean_gain = sum * sum;
         r->log_forward_scale = r->log_gradient_scale = r->signal_depth = r->gradient_depth = NAN;
         r->spread = r->beta = NAN;
-        r->point = (eoc_mean_field){.status = EOC_THEORY_OUTSIDE_THEORY,
-                                    .q_star = NAN,
-                                    .chi_1 = NAN,
-                                    .c_star = NAN,
-                                    .xi_q = NAN,
-                                    .xi_c = NAN,
-                                    .chi_q = NAN,
-                                    .chi_c = NAN,
-                                    .mu_1 = NAN,
-                                    .mu_2 = NAN};
+        r->point = eoc_mean_field_unknown(EOC_THEORY_OUTSIDE_THEORY);
         r->verdict = judge(act, a, r);
         return EOC_OK;
     }
