@@ -144,6 +144,19 @@ static void say_none(const eoc_advice *a, eoc_text *out)
                     r->name, exp(r->log_gradient_scale));
 }
 
+/* Where the averages would be good but single networks are far from them. */
+static void say_of_width(const eoc_advice *a, eoc_text *out)
+{
+    const eoc_advice_row *r = &a->rows[a->recommended];
+    if (r->beta > 1.0) {
+        eoc_text_append(
+            out,
+            " At width %d single networks scatter widely around this (beta = %.3g): a width of %.0f or more "
+            "brings beta below 1, as does less depth.",
+            a->width, r->beta, ceil(r->beta * a->width));
+    }
+}
+
 static void (*const sayings[EOC_NUM_REGIMES])(const eoc_advice *, eoc_text *) = {
     [EOC_REGIME_LINEAR] = say_linear,
     [EOC_REGIME_SCALE_FREE] = say_scale_free,
@@ -162,9 +175,10 @@ static const char definitions[] =
     "gradients  layers in which the mean-square gradient changes by 10^6 at its limiting rate chi_1\n"
     "spread     standard deviation over mean of the squared singular values of the Jacobian at this depth\n"
     "beta       variance of log |gradient|^2 between networks of this width, about L/N: above 1 a single network is\n"
-    "           far from theory, whatever the verdict; not known with orthogonal weights\n"
-    "mean       (N mu)^2 for entries of mean mu: a rough growth of the mean square a layer, where features share a\n"
-    "           sign. Such weights are outside mean-field theory: all units move together, as one.\n";
+    "           far from the averages here; not known with orthogonal weights\n"
+    "mean       (N mu)^2 for entries of mean mu: growth of the mean square a layer, where features share a sign.\n"
+    "           Such weights are outside mean-field theory: all units move together, as one; forward and gradient\n"
+    "           are estimates that follow this common value.\n";
 
 /* -- printing -- */
 
@@ -379,6 +393,7 @@ static int show(const arguments *a, const eoc_advice *advice, const char *activa
     eoc_text reason = {0}, torch = {0};
     json j = {0};
     sayings[advice->regime](advice, &reason);
+    say_of_width(advice, &reason);
     eoc_advice_torch(&advice->rows[advice->recommended], &torch);
     write_json(advice, activation, reason.data, torch.data, &j);
     if (a->json) {
