@@ -210,8 +210,9 @@ eoc_status eoc_mean_field_log_lambda_max(const eoc_activation *act, double sigma
     if (!isfinite(q_star) || sigma_w2 == 0.0) {
         return EOC_OK;
     }
-    eoc_layers layers;
-    EOC_TRY(eoc_layers_create(act, sigma_w2, q_star, depth, s_1, &layers));
+    eoc_layers layers = {.s_1 = s_1, .depth = depth};
+    EOC_TRY(eoc_slope_law_create_outside(act, q_star, &layers.law));
+    layers.log_gain = log(sigma_w2) + layers.law.log_greatest;
     if (isfinite(layers.law.log_greatest)) {
         *log_lambda_max = eoc_edge_outside(&layers).log_lambda;
     }

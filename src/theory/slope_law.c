@@ -28,6 +28,7 @@ static const double LEAST_SLOPE = 1e-70;
 static const double TIP_EXTREME = 1e-4;
 static const double TIP_ZERO = 1e-10;
 static const double TIP_KINK = 1e-8;
+static const double TIP_FLAT = 1e-3; /* of the widest panel, for x above all d */
 
 /* A stretch of z over which d rises (sign 1) or falls (-1); at a tip the path is on the real line. tip 0: none. */
 typedef struct {
@@ -41,7 +42,8 @@ typedef struct {
     double cosine[4 * INTERPOLATION]; /* cos(pi i/(2 INTERPOLATION)) */
     double greatest;                  /* dphi^2 on the real line */
     eoc_slope_law *law;
-    bool full; /* no memory for another node */
+    bool outside; /* only x above all d is wanted: the path stays on the real line */
+    bool full;    /* no memory for another node */
 } builder;
 
 /* -- nodes -- */
@@ -205,6 +207,27 @@ static bool is_negligible(const builder *b, double z, double end)
     return fabs(dphi_at(b, z)) < LEAST_SLOPE && fabs(dphi_at(b, end)) < LEAST_SLOPE;
 }
 
+/* On the real line, narrow panels only where d is near its greatest value. */
+static void put_flat(builder *b, const stretch *s)
+{
+    const double widest = fmin(1.0, 1.2 / b->scale), norm = b->weight_scale / sqrt(2.0 * PI);
+    const bool from_top = s->sign < 0.0 && s->tip_from > 0.0, to_top = s->sign > 0.0 && s->tip_to > 0.0;
+    double z = s->from;
+    while (z < s->to && !b->full) {
+        double width = widest;
+        width = from_top ? fmin(width, fmax(2.0 / 3.0 * (z - s->from), TIP_FLAT * widest)) : width;
+        if (to_top) {
+            width = s->to - z <= TIP_FLAT * widest ? s->to - z : fmin(width, 0.4 * (s->to - z));
+        }
+        const double end = z + 1.01 * width < s->to ? z + width : s->to, half = 0.5 * (end - z);
+        for (int i = 0; i < RULE; i++) {
+            const double at = z + half * (1.0 + b->node[i]), dphi = dphi_at(b, at);
+            put_node(b, dphi * dphi, norm * b->weight[i] * half * exp(-0.5 * at * at));
+        }
+        z = end;
+    }
+}
+
 static void put_stretch(builder *b, const stretch *s)
 {
     double z = s->from, lift = s->tip_from > 0.0 ? 0.0 : lift_at(b, s, z);
@@ -325,7 +348,7 @@ static void put_general(builder *b)
     }
     merge_atoms(b->law);
     for (int i = 0; i < count; i++) {
-        put_stretch(b, &stretches[i]);
+        (b->outside ? put_flat : put_stretch)(b, &stretches[i]);
     }
 }
 
@@ -346,7 +369,7 @@ static void normalise(eoc_slope_law *law, double greatest)
     }
 }
 
-eoc_status eoc_slope_law_create(const eoc_activation *act, double q_star, eoc_slope_law *law)
+static eoc_status create(const eoc_activation *act, double q_star, bool outside, eoc_slope_law *law)
 {
     *law = (eoc_slope_law){.num = 0};
     eoc_expectations *e = NULL;
@@ -355,7 +378,8 @@ eoc_status eoc_slope_law_create(const eoc_activation *act, double q_star, eoc_sl
     /* q = 0 is a limit: the slopes on either side of 0, not the one at it. */
     eoc_moments_fill(e, act->kind->scale_invariant ? 0.0 : fmax(log(q_star), -1000.0), &m);
     eoc_expectations_destroy(&e);
-    builder b = {.act = act, .scale = sqrt(q_star), .weight_scale = act->kind->odd ? 2.0 : 1.0, .law = law};
+    builder b = {
+        .act = act, .scale = sqrt(q_star), .weight_scale = act->kind->odd ? 2.0 : 1.0, .law = law, .outside = outside};
     if (m.regime == EOC_REGIME_GENERAL) {
         legendre(b.node, b.weight);
         for (int i = 0; i < 4 * INTERPOLATION; i++) {
@@ -376,6 +400,16 @@ eoc_status eoc_slope_law_create(const eoc_activation *act, double q_star, eoc_sl
     }
     normalise(law, b.greatest);
     return EOC_OK;
+}
+
+eoc_status eoc_slope_law_create(const eoc_activation *act, double q_star, eoc_slope_law *law)
+{
+    return create(act, q_star, false, law);
+}
+
+eoc_status eoc_slope_law_create_outside(const eoc_activation *act, double q_star, eoc_slope_law *law)
+{
+    return create(act, q_star, true, law);
 }
 
 void eoc_slope_law_clear(eoc_slope_law *law)

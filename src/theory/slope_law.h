@@ -33,6 +33,10 @@ typedef struct {
  * down to 1e-12; beyond that q_star the tail of d is seen coarsely.
  */
 eoc_status eoc_slope_law_create(const eoc_activation *act, double q_star, eoc_slope_law *law);
+
+/* For eoc_slope_law_moment_above alone, with a fraction of the nodes: 1e-10 from over = 1e-4 on. */
+eoc_status eoc_slope_law_create_outside(const eoc_activation *act, double q_star, eoc_slope_law *law);
+
 void eoc_slope_law_clear(eoc_slope_law *law);
 
 typedef struct {
