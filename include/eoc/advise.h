@@ -24,19 +24,19 @@
     X(NONE, "none")                 /* there is no line */
 
 /** What becomes of a network; the second column is what is printed. */
-#define EOC_ADVICE_VERDICTS(X)                                                 \
-    X(MEAN_GROWS, "outside theory: the mean takes over, every unit alike")     \
-    X(MEAN_VANISHES, "outside theory: too small, the signal vanishes")         \
-    X(SIGNAL_VANISHES, "signal vanishes")                                      \
-    X(SIGNAL_EXPLODES, "signal explodes")                                      \
-    X(INPUTS_ALIKE, "inputs become alike")                                     \
-    X(INPUTS_UNRELATED, "chaos: inputs become unrelated")                      \
-    X(GRADIENTS_VANISH, "gradients vanish")                                    \
-    X(GRADIENTS_EXPLODE, "gradients explode")                                  \
-    X(GRADIENTS_SHRINK, "trainable; gradients shrink on the way")              \
-    X(GRADIENTS_GROW, "trainable; gradients grow on the way")                  \
-    X(TOO_NARROW, "too narrow for this depth: networks differ") /* beta > 1 */ \
-    X(TRAINABLE, "trainable")                                                  \
+#define EOC_ADVICE_VERDICTS(X)                                                                   \
+    X(MEAN_GROWS, "outside theory: the mean takes over, every unit alike")                       \
+    X(MEAN_VANISHES, "outside theory: too small, the signal vanishes")                           \
+    X(SIGNAL_VANISHES, "signal vanishes")                                                        \
+    X(SIGNAL_EXPLODES, "signal explodes")                                                        \
+    X(INPUTS_ALIKE, "inputs become alike")                                                       \
+    X(INPUTS_UNRELATED, "chaos: inputs become unrelated")                                        \
+    X(GRADIENTS_VANISH, "gradients vanish")                                                      \
+    X(GRADIENTS_EXPLODE, "gradients explode")                                                    \
+    X(GRADIENTS_SHRINK, "trainable; gradients shrink on the way")                                \
+    X(GRADIENTS_GROW, "trainable; gradients grow on the way")                                    \
+    X(TOO_NARROW, "trainable on average; too narrow, networks differ on the way") /* beta > 1 */ \
+    X(TRAINABLE, "trainable")                                                                    \
     X(ISOMETRIC, "trainable, near-isometric")
 
 #define EOC_ADVICE_REGIME_ENUM(name, text) EOC_REGIME_##name,

@@ -54,7 +54,11 @@ void eoc_cli_spectrum_print(const eoc_cli_spectrum *spectrum)
         printf("  no density\n");
         return;
     }
-    printf("  density from log lambda = %.8g to %.8g\n\n", shape->log_lambda_min, shape->log_lambda_max);
+    printf("  density from log lambda = %.8g to %.8g\n", shape->log_lambda_min, shape->log_lambda_max);
+    if (isfinite(shape->log_gap_min)) {
+        printf("  but for a gap from %.8g to %.8g\n", shape->log_gap_min, shape->log_gap_max);
+    }
+    putchar('\n');
     printf("  %-14s  %-14s  %s\n", "log lambda", "density of it", "P(lambda <= it)");
     enum { EVERY = 10 };
     for (int i = 0; i < EOC_CLI_SPECTRUM_POINTS; i += EVERY) {
@@ -89,6 +93,8 @@ void eoc_cli_spectrum_json(const eoc_cli_spectrum *spectrum, json *j)
     json_close(j, ']');
     json_number(j, "log_lambda_min", shape->log_lambda_min);
     json_number(j, "log_lambda_max", shape->log_lambda_max);
+    json_number(j, "log_gap_min", shape->log_gap_min);
+    json_number(j, "log_gap_max", shape->log_gap_max);
     json_row(j, "log_lambda", spectrum->log_lambda);
     json_row(j, "density_of_log_lambda", spectrum->density);
     json_row(j, "cdf", spectrum->cdf);

@@ -499,3 +499,23 @@ def test_spectrum_of_smooth_orthogonal_networks(activation, tmp_path):
     assert np.isfinite(cdf).all() and (np.diff(cdf) >= -1e-12).all() and cdf[-1] == pytest.approx(1, abs=1e-9)
     steps = np.diff(spectrum["log_lambda"])
     assert (steps * (density[1:] + density[:-1]) / 2).sum() == pytest.approx(cdf[-1] - cdf[0], abs=5e-3)
+
+
+def test_gap_of_the_spectrum_is_shown(tmp_path):
+    """One gaussian layer of leaky_relu: two parts of mass 1/2; the upper one ends near (1 - sqrt(1/2))^2 (Marchenko & Pastur)."""
+    arguments = ("--activation", "leaky_relu(slope=0.01)", "--weight-variance", 1, "--depth", 1)
+    spectrum = answer(tmp_path, "theory", *arguments, "--spectrum")["spectrum"]
+    assert spectrum["log_gap_max"] == pytest.approx(2 * math.log(1 - math.sqrt(0.5)), abs=5e-3)
+    y, cdf = np.array(spectrum["log_lambda"]), np.array(spectrum["cdf"])
+    inside = (y > spectrum["log_gap_min"]) & (y < spectrum["log_gap_max"])
+    assert inside.sum() > 20 and cdf[inside] == pytest.approx(0.5, abs=1e-9)
+    shown = eoc("theory", *arguments, "--spectrum", cwd=tmp_path)
+    assert "gap from" in shown.stdout
+
+
+def test_narrow_networks_are_told(tmp_path):
+    """relu, beta = 5 L/N (Hanin & Nica 2020): at depth 30 and width 100 the advice names the width 5 L = 150."""
+    shown = eoc("advise", "--activation", "relu", "--width", 100, "--depth", 30, cwd=tmp_path)
+    assert "too narrow" in shown.stdout and "150" in shown.stdout
+    wide = eoc("advise", "--activation", "relu", "--width", 1000, "--depth", 30, cwd=tmp_path)
+    assert "too narrow" not in wide.stdout
