@@ -287,11 +287,7 @@ static void plain_layer(const eoc_network *network, eoc_weights *weights, int l,
 {
     const eoc_matrix m = network->architecture.kind->weights(network, l);
     const eoc_stream biases = {network->key, (uint32_t)l, EOC_TENSOR_BIAS, 0};
-    double b[PLAIN_WIDTH];
-    eoc_rng_normals(&biases, b, PLAIN_WIDTH);
-    for (int k = 0; k < PLAIN_WIDTH; k++) {
-        z[k] = sqrt(network->bias_variance) * b[k];
-    }
+    eoc_rng_normals_scaled(&biases, 0, sqrt(network->bias_variance), z, PLAIN_WIDTH);
     for (int i = 0; i < PLAIN_WIDTH; i++) {
         double unit[PLAIN_WIDTH] = {0}, image[PLAIN_WIDTH];
         unit[i] = 1.0;

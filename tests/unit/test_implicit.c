@@ -108,6 +108,15 @@ static void all_scales(double *batch, int columns, int n)
     }
 }
 
+/* Near the end of the range, what is beside the others is a denormal number. */
+static void tiny(double *batch, int columns, int n)
+{
+    dependent(batch, columns, n);
+    for (int i = 0; i < columns * n; i++) {
+        batch[i] *= 1e-298;
+    }
+}
+
 /* The same direction at all scales, but for 1e-8 of it. */
 static void nearly_parallel(double *batch, int columns, int n)
 {
@@ -123,9 +132,13 @@ static const struct {
     const char *name;
     fill_function *fill;
     bool related; /* as `dependent` */
-} batches[] = {{"generic", generic, false},       {"dependent", dependent, true},
-               {"zeros", with_zeros, false},      {"all zero", all_zero, false},
-               {"all scales", all_scales, false}, {"nearly parallel", nearly_parallel, false}};
+} batches[] = {{"generic", generic, false},
+               {"dependent", dependent, true},
+               {"zeros", with_zeros, false},
+               {"all zero", all_zero, false},
+               {"tiny", tiny, true},
+               {"all scales", all_scales, false},
+               {"nearly parallel", nearly_parallel, false}};
 enum { NUM_BATCHES = sizeof batches / sizeof batches[0] };
 
 /* -- identities -- */
