@@ -30,7 +30,7 @@ HEADERS = {
     "study": "probe record advise cost",
     "config": "sweep",
     "file": "store",
-    "run": "plan run theory_file",
+    "run": "plan run theory_file simulate",
 }
 
 # Folders in which a foreign header may be included.
