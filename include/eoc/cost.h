@@ -41,7 +41,8 @@ double eoc_cost_seconds(const eoc_cost *cost, const eoc_grid *grid, const eoc_pr
 
 /**
  * Measures on this machine: probes a few layers of every kind at the grid's least, middle and greatest width (narrower
- * where one layer would take too long), adding rows to `cost`. Takes about `seconds`. Uses one thread.
+ * where one layer would take too long), adding rows to `cost`. Takes `seconds` at most, or two runs of one layer of 16
+ * values of every kind. Uses one thread.
  */
 eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost);
 

@@ -29,7 +29,7 @@ HEADERS = {
     "grid": "grid generator key",
     "study": "probe record advise cost",
     "config": "sweep",
-    "file": "store",
+    "file": "store view",
     "run": "plan run theory_file simulate",
 }
 
