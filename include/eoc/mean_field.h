@@ -61,6 +61,9 @@ typedef struct {
                                             no_second_derivative, q_zero or q_diverges */
 } eoc_mean_field;
 
+/** All scalars NaN, and `status`: of a point outside theory, say. */
+eoc_mean_field eoc_mean_field_unknown(unsigned status);
+
 /**
  * The limit of the iteration from q_1, and the scalars there.
  *

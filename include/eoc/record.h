@@ -65,7 +65,8 @@ typedef struct {
     double *effective_weight_variance, *input_variance;
     uint16_t *theory_status;
     double *q_star, *chi_1, *c_star, *xi_q, *xi_c, *chi_q, *chi_c, *mu_1, *mu_2;
-    double *length_map_second_derivative, *manifold_curvature, *beta, *lambda_max, *jacobian_variance_per_layer;
+    double *length_map_second_derivative, *manifold_curvature, *beta, *lambda_max, *log_lambda_max,
+        *jacobian_variance_per_layer;
     double *log_q, *c, *one_minus_c, *log_gradient_q, *gradient_c, *log_weight_gradient_q;
     double *log_jacobian_m1, *log_jacobian_m2;
 } eoc_point_record;

@@ -35,6 +35,9 @@ double eoc_vec_combine(const double *basis, size_t stride, int count, const doub
 /** y[i] *= x[i] */
 void eoc_vec_multiply(const double *x, double *y, size_t n);
 
+/** y[i] = scale x[i]; y is not x. */
+void eoc_vec_widen(double scale, const float *x, double *y, size_t n);
+
 /** sum of (a x[i] - b y[i])^2 */
 double eoc_vec_distance2(double a, const double *x, double b, const double *y, size_t n);
 

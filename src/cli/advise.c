@@ -6,7 +6,6 @@
 #include "eoc/advise.h"
 #include "eoc/sweep.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,17 +14,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEY_ACTIVATION = 256, KEY_WIDTH, KEY_DEPTH, KEY_JSON, KEY_PLOT };
+enum { KEY_JSON = 256, KEY_PLOT };
 
 typedef struct {
-    const char *activation, *width, *depth, *plot;
+    eoc_cli_point point;
+    const char *plot;
     bool json;
 } arguments;
 
-static const struct argp_option options[] = {
-    {"activation", KEY_ACTIVATION, "NAME", 0, "see eoc list activations", 0},
-    {"width", KEY_WIDTH, "N", 0, "units of a layer", 0},
-    {"depth", KEY_DEPTH, "L", 0, "number of layers", 0},
+static struct argp_option options[] = {
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_ACTIVATION, NULL, 0, "see eoc list activations", 0},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_WIDTH, NULL, 0, "units of a layer", 0},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_DEPTH, NULL, 0, "number of layers", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 0},
     {"plot", KEY_PLOT, "FILE", 0, "draw the comparison too (.png, .pdf, .svg), by eoc-plot", 0},
     {0}};
@@ -33,16 +33,10 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *const a = state->input;
+    if (eoc_cli_take_point_option(key, value, &a->point)) {
+        return 0;
+    }
     switch (key) {
-    case KEY_ACTIVATION:
-        a->activation = value;
-        return 0;
-    case KEY_WIDTH:
-        a->width = value;
-        return 0;
-    case KEY_DEPTH:
-        a->depth = value;
-        return 0;
     case KEY_JSON:
         a->json = true;
         return 0;
@@ -53,7 +47,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         argp_error(state, "'%s' is not an option; --activation names the activation", value);
         return 0;
     case ARGP_KEY_END:
-        if (!a->activation || !a->width || !a->depth) {
+        if (!a->point.text[EOC_CLI_ACTIVATION] || !a->point.text[EOC_CLI_WIDTH] || !a->point.text[EOC_CLI_DEPTH]) {
             argp_error(state, "--activation, --width and --depth are needed, such as --activation relu --width 512 "
                               "--depth 50");
         }
@@ -150,6 +144,19 @@ static void say_none(const eoc_advice *a, eoc_text *out)
                     r->name, exp(r->log_gradient_scale));
 }
 
+/* Where the averages would be good but single networks are far from them. */
+static void say_of_width(const eoc_advice *a, eoc_text *out)
+{
+    const eoc_advice_row *r = &a->rows[a->recommended];
+    if (r->beta > 1.0) {
+        eoc_text_append(
+            out,
+            " At width %d single networks scatter widely around this (beta = %.3g): a width of %.0f or more "
+            "brings beta below 1, as does less depth.",
+            a->width, r->beta, ceil(r->beta * a->width));
+    }
+}
+
 static void (*const sayings[EOC_NUM_REGIMES])(const eoc_advice *, eoc_text *) = {
     [EOC_REGIME_LINEAR] = say_linear,
     [EOC_REGIME_SCALE_FREE] = say_scale_free,
@@ -168,9 +175,10 @@ static const char definitions[] =
     "gradients  layers in which the mean-square gradient changes by 10^6 at its limiting rate chi_1\n"
     "spread     standard deviation over mean of the squared singular values of the Jacobian at this depth\n"
     "beta       variance of log |gradient|^2 between networks of this width, about L/N: above 1 a single network is\n"
-    "           far from theory, whatever the verdict; not known with orthogonal weights\n"
-    "mean       (N mu)^2 for entries of mean mu: a rough growth of the mean square a layer, where features share a\n"
-    "           sign. Such weights are outside mean-field theory: all units move together, as one.\n";
+    "           far from the averages here; not known with orthogonal weights\n"
+    "mean       (N mu)^2 for entries of mean mu: growth of the mean square a layer, where features share a sign.\n"
+    "           Such weights are outside mean-field theory: all units move together, as one; forward and gradient\n"
+    "           are estimates that follow this common value.\n";
 
 /* -- printing -- */
 
@@ -385,6 +393,7 @@ static int show(const arguments *a, const eoc_advice *advice, const char *activa
     eoc_text reason = {0}, torch = {0};
     json j = {0};
     sayings[advice->regime](advice, &reason);
+    say_of_width(advice, &reason);
     eoc_advice_torch(&advice->rows[advice->recommended], &torch);
     write_json(advice, activation, reason.data, torch.data, &j);
     if (a->json) {
@@ -401,10 +410,8 @@ static int show(const arguments *a, const eoc_advice *advice, const char *activa
 
 static eoc_status compute(const arguments *a, eoc_advice *advice, char spelling[EOC_MAX_KIND_BYTES])
 {
-    static const char *const keys[] = {"grid.activation", "grid.width", "grid.depth", "grid.weight_variance"};
-    const char *const texts[] = {a->activation, a->width, a->depth, "1"};
     eoc_sweep sweep = {0};
-    EOC_TRY(eoc_cli_point_sweep(keys, texts, 4, &sweep));
+    EOC_TRY(eoc_cli_point_sweep(&a->point, &sweep));
     const eoc_network network = eoc_grid_get(&sweep.grid, sweep.seed, 0).network;
     snprintf(spelling, EOC_MAX_KIND_BYTES, "%s", sweep.grid.axes[EOC_AXIS_ACTIVATION].names[0]);
     eoc_sweep_clear(&sweep);
@@ -415,6 +422,7 @@ int eoc_cli_advise(int argc, char **argv)
 {
     arguments a = {0};
     argp_err_exit_status = EXIT_USAGE;
+    eoc_cli_name_options(options);
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
         return EXIT_USAGE;
     }
@@ -423,7 +431,7 @@ int eoc_cli_advise(int argc, char **argv)
     const eoc_status status = compute(&a, &advice, spelling);
     if (status != EOC_OK) {
         fprintf(stderr, "eoc: %s\n", eoc_status_why());
-        return status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE : EXIT_OTHER;
+        return eoc_cli_exit_code(status);
     }
     return show(&a, &advice, spelling);
 }

@@ -3,7 +3,12 @@
 #ifndef EOC_CLI_H
 #define EOC_CLI_H
 
+#include "eoc/status.h"
+
 enum { EXIT_DONE = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_SOME_FAILED = 3, EXIT_UNITS_LEFT = 75 };
+
+/** What the shell is told of a status. */
+int eoc_cli_exit_code(eoc_status status);
 
 /** argv[0] is "eoc NAME", for messages. */
 typedef int eoc_command_function(int argc, char **argv);

@@ -7,13 +7,12 @@
 #include "eoc/mean_field.h"
 #include "eoc/sweep.h"
 
-#include <argp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_ACTIVATION = 256, KEY_BIAS_VARIANCE, KEY_Q_STAR, KEY_JSON };
+enum { KEY_Q_STAR = 256, KEY_JSON };
 
 enum { MAX_POINTS = 96 };
 
@@ -21,13 +20,14 @@ enum { MAX_POINTS = 96 };
 static const double ABSURD_WEIGHT_VARIANCE = 20.0;
 
 typedef struct {
-    const char *activation, *bias_variance, *q_star;
+    eoc_cli_point point;
+    const char *q_star;
     bool json;
 } arguments;
 
-static const struct argp_option options[] = {
-    {"activation", KEY_ACTIVATION, "NAME", 0, "see eoc list activations", 0},
-    {"bias-variance", KEY_BIAS_VARIANCE, "NUMBER", 0, "all points of the line at this bias variance", 0},
+static struct argp_option options[] = {
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_ACTIVATION, NULL, 0, "see eoc list activations", 0},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_BIAS_VARIANCE, NULL, 0, "all points of the line at this bias variance", 0},
     {"q-star", KEY_Q_STAR, "Q", 0, "the point of the line with this mean square of the pre-activations", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 0},
     {0}};
@@ -35,13 +35,10 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *const a = state->input;
+    if (eoc_cli_take_point_option(key, value, &a->point)) {
+        return 0;
+    }
     switch (key) {
-    case KEY_ACTIVATION:
-        a->activation = value;
-        return 0;
-    case KEY_BIAS_VARIANCE:
-        a->bias_variance = value;
-        return 0;
     case KEY_Q_STAR:
         a->q_star = value;
         return 0;
@@ -52,10 +49,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
         argp_error(state, "'%s' is not an option; --activation names the activation", value);
         return 0;
     case ARGP_KEY_END:
-        if (!a->activation) {
+        if (!a->point.text[EOC_CLI_ACTIVATION]) {
             argp_error(state, "--activation is needed, such as --activation tanh");
         }
-        if (a->bias_variance && a->q_star) {
+        if (a->point.text[EOC_CLI_BIAS_VARIANCE] && a->q_star) {
             argp_error(state, "--bias-variance or --q-star, not both: either one fixes the point");
         }
         return 0;
@@ -209,8 +206,9 @@ static void say_of_line(line *l, const arguments *a)
                         "The critical line of %s does not pass through q_star = %s: the bias variance "
                         "would have to be negative.",
                         l->spelling, a->q_star);
-    } else if (l->count == 0 && a->bias_variance) {
-        eoc_text_append(&l->message, "%s has no critical point at bias variance %s.", l->spelling, a->bias_variance);
+    } else if (l->count == 0 && a->point.text[EOC_CLI_BIAS_VARIANCE]) {
+        eoc_text_append(&l->message, "%s has no critical point at bias variance %s.", l->spelling,
+                        a->point.text[EOC_CLI_BIAS_VARIANCE]);
     }
     if (l->count > 0 && least_weight_variance(l) > ABSURD_WEIGHT_VARIANCE) {
         eoc_text_append(&l->message,
@@ -219,7 +217,7 @@ static void say_of_line(line *l, const arguments *a)
                         least_weight_variance(l), l->spelling);
     }
     for (int i = 0; i < l->count; i++) {
-        if (!l->points[i].stays && !a->q_star && !a->bias_variance) {
+        if (!l->points[i].stays && !a->q_star && !a->point.text[EOC_CLI_BIAS_VARIANCE]) {
             eoc_text_append(&l->message,
                             "The part of the line that is unstable is no edge of chaos to a signal: it leaves for "
                             "another fixed point.");
@@ -245,12 +243,12 @@ static eoc_status find_line(line *l, const arguments *a, double bias_variance, d
         eoc_critical_point at;
         EOC_TRY(eoc_critical_at_q(&l->activation, q_star, &at));
         EOC_TRY(in_plane(&at) ? add(l, at) : EOC_OK);
-    } else if (a->bias_variance) {
+    } else if (a->point.text[EOC_CLI_BIAS_VARIANCE]) {
         EOC_TRY(add_at_bias(l, bias_variance));
     } else {
         EOC_TRY(add_table(l));
     }
-    if (l->count == 0 && !a->q_star && !a->bias_variance) {
+    if (l->count == 0 && !a->q_star && !a->point.text[EOC_CLI_BIAS_VARIANCE]) {
         eoc_text_append(&l->message,
                         "%s has no edge of chaos: chi_1 = 1 would need a negative bias variance at every q_star.",
                         l->spelling);
@@ -373,14 +371,12 @@ static eoc_status read_q_star(const char *text, double *value)
 
 static eoc_status find_and_print(const arguments *a, line *l)
 {
-    static const char *const keys[] = {"grid.activation", "grid.bias_variance", "grid.weight_variance"};
-    const char *const texts[] = {a->activation, a->bias_variance, "1"};
     double q_star = NAN;
     if (a->q_star) {
         EOC_TRY(read_q_star(a->q_star, &q_star));
     }
     eoc_sweep sweep = {0};
-    EOC_TRY(eoc_cli_point_sweep(keys, texts, 3, &sweep));
+    EOC_TRY(eoc_cli_point_sweep(&a->point, &sweep));
     const eoc_network network = eoc_grid_get(&sweep.grid, sweep.seed, 0).network;
     l->activation = network.activation;
     snprintf(l->spelling, sizeof l->spelling, "%s", sweep.grid.axes[EOC_AXIS_ACTIVATION].names[0]);
@@ -398,6 +394,7 @@ int eoc_cli_critical(int argc, char **argv)
 {
     arguments a = {0};
     argp_err_exit_status = EXIT_USAGE;
+    eoc_cli_name_options(options);
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
         return EXIT_USAGE;
     }
@@ -406,7 +403,6 @@ int eoc_cli_critical(int argc, char **argv)
     eoc_text_clear(&l.message);
     if (status != EOC_OK) {
         fprintf(stderr, "eoc: %s\n", eoc_status_why());
-        return status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE : EXIT_OTHER;
     }
-    return EXIT_DONE;
+    return eoc_cli_exit_code(status);
 }

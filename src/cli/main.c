@@ -34,6 +34,13 @@ const char *eoc_cli_program(void)
     return "eoc " EOC_VERSION " (" EOC_COMMIT ")";
 }
 
+int eoc_cli_exit_code(eoc_status status)
+{
+    return status == EOC_OK                                       ? EXIT_DONE
+           : status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE
+                                                                  : EXIT_OTHER;
+}
+
 int eoc_cli_launched_rank(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
 #include "names.h"
+#include "options.h"
 
 #include "eoc/run.h"
 #include "eoc/text.h"
 
-#include <argp.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,9 @@
 
 enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_QUIET = 'q', KEY_OVERWRITE = 256, KEY_MAX_FILE_SIZE, KEY_SHUFFLE };
 
-enum { MAX_SETS = 256 };
-
 typedef struct {
     const char *path;
-    const char *sets[MAX_SETS];
-    int num_sets;
+    eoc_cli_sets sets;
     const char *output;
     bool overwrite, quiet;
     double max_file_bytes;
@@ -32,28 +29,10 @@ static const struct argp_option options[] = {
     {"output", KEY_OUTPUT, "FILE", 0,
      "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "begin anew when the result file is there, instead of going on", 0},
-    {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0,
-     "refuse a larger result file: bytes, or with k, M, G, T (default 20G)", 0},
+    {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, EOC_CLI_MAX_FILE_SIZE_TEXT, 0},
     {"quiet", KEY_QUIET, NULL, 0, "show neither plan nor progress", 0},
     {"shuffle", KEY_SHUFFLE, "SEED", OPTION_HIDDEN, "hand the work out in another order; results are the same", 0},
     {0}};
-
-static double read_size(struct argp_state *state, const char *text)
-{
-    static const char suffixes[] = "kMGT";
-    char *end = NULL;
-    double value = strtod(text, &end);
-    const char *suffix = *end ? strchr(suffixes, *end) : NULL;
-    if (suffix && end[1] == '\0') {
-        for (const char *s = suffixes; s <= suffix; s++) {
-            value *= 1000.0;
-        }
-    }
-    if (end == text || !(value > 0.0) || (*end && (!suffix || end[1]))) {
-        argp_error(state, "--max-file-size: '%s' is not a size, such as 500M or 20G", text);
-    }
-    return value;
-}
 
 static uint64_t read_seed(struct argp_state *state, const char *text)
 {
@@ -69,10 +48,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     arguments *const a = state->input;
     switch (key) {
     case KEY_SET:
-        if (a->num_sets == MAX_SETS) {
-            argp_error(state, "more than %d --set", MAX_SETS);
-        }
-        a->sets[a->num_sets++] = value;
+        eoc_cli_add_set(state, value, &a->sets);
         return 0;
     case KEY_OUTPUT:
         if (!*value) {
@@ -87,16 +63,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         a->quiet = true;
         return 0;
     case KEY_MAX_FILE_SIZE:
-        a->max_file_bytes = read_size(state, value);
+        a->max_file_bytes = eoc_cli_read_size(state, value);
         return 0;
     case KEY_SHUFFLE:
         a->shuffle = read_seed(state, value);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->path) {
-            argp_error(state, "one sweep file, not two: '%s' and '%s'", a->path, value);
-        }
-        a->path = value;
+        eoc_cli_take_path(state, value, &a->path);
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "a sweep file is needed, such as jobs/tanh-phase-diagram.yaml");
@@ -121,7 +94,7 @@ static const struct argp argp = {
 static int report(eoc_status status, const eoc_run_summary *s, const char *output, bool told)
 {
     if (status != EOC_OK) {
-        return status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE : EXIT_OTHER;
+        return eoc_cli_exit_code(status);
     }
     if (told) {
         fprintf(stderr, "eoc: %lld units: %lld done, %lld diverged, %lld failed, %lld left; %lld computed in %.1f s\n",
@@ -181,7 +154,7 @@ static int parse_once(int argc, char **argv, arguments *a)
 
 int eoc_cli_run(int argc, char **argv)
 {
-    arguments a = {.max_file_bytes = 20e9};
+    arguments a = {.max_file_bytes = EOC_CLI_MAX_FILE_BYTES};
     if (parse_once(argc, argv, &a) != 0) {
         return EXIT_USAGE;
     }
@@ -193,7 +166,7 @@ int eoc_cli_run(int argc, char **argv)
     eoc_sweep sweep = {0};
     eoc_text errors = {0}, output = {0}, command_line = {0};
     int code = EXIT_USAGE;
-    int bad = eoc_config_read(a.path, a.sets, a.num_sets, &sweep, &errors) != EOC_OK;
+    int bad = eoc_config_read(a.path, a.sets.list, a.sets.count, &sweep, &errors) != EOC_OK;
     const int mine = bad;
     MPI_Allreduce(MPI_IN_PLACE, &bad, 1, MPI_INT, MPI_LOR, MPI_COMM_WORLD);
     int root_bad = mine;

@@ -47,14 +47,18 @@ void eoc_cli_spectrum_print(const eoc_cli_spectrum *spectrum)
     const eoc_spectrum_shape *shape = &spectrum->shape;
     printf("\nSquared singular values lambda of the Jacobian, infinite width\n");
     printf("  mass at 0: %.8g\n", shape->mass_at_zero);
-    if (shape->mass_of_atom > 0.0) {
-        printf("  mass %.8g at log lambda = %.8g\n", shape->mass_of_atom, shape->log_atom);
+    for (int i = 0; i < shape->num_atoms; i++) {
+        printf("  mass %.8g at log lambda = %.8g\n", shape->atom_mass[i], shape->log_atom[i]);
     }
     if (!isfinite(shape->log_lambda_max)) {
         printf("  no density\n");
         return;
     }
-    printf("  density from log lambda = %.8g to %.8g\n\n", shape->log_lambda_min, shape->log_lambda_max);
+    printf("  density from log lambda = %.8g to %.8g\n", shape->log_lambda_min, shape->log_lambda_max);
+    if (isfinite(shape->log_gap_min)) {
+        printf("  but for a gap from %.8g to %.8g\n", shape->log_gap_min, shape->log_gap_max);
+    }
+    putchar('\n');
     printf("  %-14s  %-14s  %s\n", "log lambda", "density of it", "P(lambda <= it)");
     enum { EVERY = 10 };
     for (int i = 0; i < EOC_CLI_SPECTRUM_POINTS; i += EVERY) {
@@ -79,10 +83,18 @@ void eoc_cli_spectrum_json(const eoc_cli_spectrum *spectrum, json *j)
     const eoc_spectrum_shape *shape = &spectrum->shape;
     json_open(j, "spectrum", '{');
     json_number(j, "mass_at_zero", shape->mass_at_zero);
-    json_number(j, "mass_of_atom", shape->mass_of_atom);
-    json_number(j, "log_atom", shape->log_atom);
+    json_open(j, "atoms", '[');
+    for (int i = 0; i < shape->num_atoms; i++) {
+        json_open(j, NULL, '{');
+        json_number(j, "mass", shape->atom_mass[i]);
+        json_number(j, "log_lambda", shape->log_atom[i]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
     json_number(j, "log_lambda_min", shape->log_lambda_min);
     json_number(j, "log_lambda_max", shape->log_lambda_max);
+    json_number(j, "log_gap_min", shape->log_gap_min);
+    json_number(j, "log_gap_max", shape->log_gap_max);
     json_row(j, "log_lambda", spectrum->log_lambda);
     json_row(j, "density_of_log_lambda", spectrum->density);
     json_row(j, "cdf", spectrum->cdf);

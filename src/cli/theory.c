@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "json.h"
 #include "names.h"
+#include "options.h"
 #include "point.h"
 #include "spectrum.h"
 
@@ -11,64 +12,40 @@
 #include "eoc/theory_file.h"
 #include "eoc/vecmath.h"
 
-#include <argp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_OVERWRITE = 256, KEY_JSON, KEY_SPECTRUM, KEY_POINT };
+enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_OVERWRITE = 256, KEY_MAX_FILE_SIZE, KEY_JSON, KEY_SPECTRUM };
 
-enum { MAX_SETS = 256, MAX_FIXED_POINTS = 16 };
-
-/* The options of one point: each is a key of a sweep file, and checked as that key is. In the order of `point_keys`. */
-enum {
-    POINT_ACTIVATION,
-    POINT_WEIGHT_VARIANCE,
-    POINT_BIAS_VARIANCE,
-    POINT_INITIALIZER,
-    POINT_WIDTH,
-    POINT_DEPTH,
-    POINT_INPUT_VARIANCE,
-    POINT_CORRELATION,
-    NUM_POINT_OPTIONS
-};
-
-static const char *const point_keys[NUM_POINT_OPTIONS] = {
-    [POINT_ACTIVATION] = "grid.activation",
-    [POINT_WEIGHT_VARIANCE] = "grid.weight_variance",
-    [POINT_BIAS_VARIANCE] = "grid.bias_variance",
-    [POINT_INITIALIZER] = "grid.initializer",
-    [POINT_WIDTH] = "grid.width",
-    [POINT_DEPTH] = "grid.depth",
-    [POINT_INPUT_VARIANCE] = "probe.inputs.variance",
-    [POINT_CORRELATION] = "probe.inputs.correlation",
-};
+enum { MAX_FIXED_POINTS = 16 };
 
 typedef struct {
     const char *path;
-    const char *sets[MAX_SETS];
-    int num_sets;
+    eoc_cli_sets sets;
     const char *output;
+    double max_file_bytes; /* 0: not given */
     bool overwrite, json, spectrum;
-    const char *point[NUM_POINT_OPTIONS]; /* NULL where not given */
+    eoc_cli_point point;
 } arguments;
 
-static const struct argp_option options[] = {
+static struct argp_option options[] = {
     {NULL, 0, NULL, 0, "A sweep's theory, to a file:", 1},
     {"set", KEY_SET, "KEY=VALUE", 0, "lay a value over the sweep file's; may be repeated", 1},
     {"output", KEY_OUTPUT, "FILE", 0, "the file (default: the sweep file's name with .theory.h5, in this directory)",
      1},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the file when it is there", 1},
+    {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, EOC_CLI_MAX_FILE_SIZE_TEXT, 1},
     {NULL, 0, NULL, 0, "One point, to the screen:", 2},
-    {"activation", KEY_POINT + POINT_ACTIVATION, "NAME", 0, "see eoc list activations", 2},
-    {"weight-variance", KEY_POINT + POINT_WEIGHT_VARIANCE, "NUMBER", 0, "in units of the initializer's own", 2},
-    {"bias-variance", KEY_POINT + POINT_BIAS_VARIANCE, "NUMBER", 0, "default 0", 2},
-    {"initializer", KEY_POINT + POINT_INITIALIZER, "NAME", 0, "default gaussian; see eoc list initializers", 2},
-    {"width", KEY_POINT + POINT_WIDTH, "N", 0, "for beta, and initializers that are not scaled by it", 2},
-    {"depth", KEY_POINT + POINT_DEPTH, "L", 0, "for beta, lambda_max and, with --json, the layers", 2},
-    {"input-variance", KEY_POINT + POINT_INPUT_VARIANCE, "NUMBER", 0, "|x|^2/N of the inputs, default 1", 2},
-    {"correlation", KEY_POINT + POINT_CORRELATION, "COSINE", 0, "of two inputs, default 0.6", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_ACTIVATION, NULL, 0, "see eoc list activations", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_WEIGHT_VARIANCE, NULL, 0, "in units of the initializer's own", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_BIAS_VARIANCE, NULL, 0, "default 0", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_INITIALIZER, NULL, 0, "default gaussian; see eoc list initializers", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_WIDTH, NULL, 0, "for beta, and initializers that are not scaled by it", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_DEPTH, NULL, 0, "for beta, lambda_max and, with --json, the layers", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_INPUT_VARIANCE, NULL, 0, "|x|^2/N of the inputs, default 1", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_CORRELATION, NULL, 0, "of two inputs, default 0.6", 2},
     {"spectrum", KEY_SPECTRUM, NULL, 0, "the law of the Jacobian's squared singular values too; needs --depth", 2},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 2},
     {0}};
@@ -76,22 +53,21 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *const a = state->input;
-    if (key >= KEY_POINT && key < KEY_POINT + NUM_POINT_OPTIONS) {
-        a->point[key - KEY_POINT] = value;
+    if (eoc_cli_take_point_option(key, value, &a->point)) {
         return 0;
     }
     switch (key) {
     case KEY_SET:
-        if (a->num_sets == MAX_SETS) {
-            argp_error(state, "more than %d --set", MAX_SETS);
-        }
-        a->sets[a->num_sets++] = value;
+        eoc_cli_add_set(state, value, &a->sets);
         return 0;
     case KEY_OUTPUT:
         a->output = value;
         return 0;
     case KEY_OVERWRITE:
         a->overwrite = true;
+        return 0;
+    case KEY_MAX_FILE_SIZE:
+        a->max_file_bytes = eoc_cli_read_size(state, value);
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -100,10 +76,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         a->spectrum = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->path) {
-            argp_error(state, "one sweep file, not two: '%s' and '%s'", a->path, value);
-        }
-        a->path = value;
+        eoc_cli_take_path(state, value, &a->path);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -135,18 +108,11 @@ static void provenance(int argc, char **argv, json *info)
     eoc_text_clear(&command);
 }
 
-static int exit_code(eoc_status status)
-{
-    return status == EOC_OK                                       ? EXIT_DONE
-           : status == EOC_ERR_USAGE || status == EOC_ERR_UNKNOWN ? EXIT_USAGE
-                                                                  : EXIT_OTHER;
-}
-
 static int write_sweep(const arguments *a, const char *info)
 {
     eoc_sweep sweep = {0};
     eoc_text errors = {0}, output = {0};
-    if (eoc_config_read(a->path, a->sets, a->num_sets, &sweep, &errors) != EOC_OK) {
+    if (eoc_config_read(a->path, a->sets.list, a->sets.count, &sweep, &errors) != EOC_OK) {
         fprintf(stderr, "%s\n", errors.data);
         eoc_text_clear(&errors);
         return EXIT_USAGE;
@@ -163,7 +129,8 @@ static int write_sweep(const arguments *a, const char *info)
     }
     const eoc_theory_file_options file_options = {.output = output.data,
                                                   .overwrite = a->overwrite,
-                                                  .max_file_bytes = 20e9,
+                                                  .max_file_bytes = a->max_file_bytes > 0.0 ? a->max_file_bytes
+                                                                                            : EOC_CLI_MAX_FILE_BYTES,
                                                   .program = eoc_cli_program(),
                                                   .info = info};
     eoc_theory_file_summary s;
@@ -176,7 +143,7 @@ static int write_sweep(const arguments *a, const char *info)
     }
     eoc_text_clear(&output);
     eoc_sweep_clear(&sweep);
-    return exit_code(status);
+    return eoc_cli_exit_code(status);
 }
 
 /* -- one point -- */
@@ -193,6 +160,7 @@ typedef struct {
     eoc_fixed_point fixed[MAX_FIXED_POINTS];
     int num_fixed;
     eoc_cli_spectrum *spectrum; /* NULL: not asked for, or outside theory */
+    double log_lambda_max;      /* for lambda_max leaves the range of a double at great depth */
     eoc_decay decay;            /* of 1 - c on the critical line */
     struct {
         double log_diagonal, ratio, log_condition; /* of the tangent kernel of the two inputs at the last layer */
@@ -226,6 +194,12 @@ static eoc_status compute_kernel(point *p)
     return status;
 }
 
+/* S-transform parameter of the weights' law: -1 gaussian, 0 orthogonal. */
+static double law_s_1(const eoc_network *n)
+{
+    return n->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
+}
+
 /* At q_star, with the weights' own law: the record's curves are not needed for it. */
 static eoc_status compute_spectrum(point *p)
 {
@@ -235,15 +209,15 @@ static eoc_status compute_spectrum(point *p)
                 "--spectrum: there is no spectrum where q_star is not finite or the weights are zero");
     p->spectrum = malloc(sizeof *p->spectrum);
     EOC_REQUIRE(p->spectrum, EOC_ERR_NOMEM, "out of memory");
-    const double s_1 = p->network.initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
-    return eoc_cli_spectrum_compute(&p->network.activation, sigma_w2, q_star, p->network.depth, s_1, p->spectrum);
+    return eoc_cli_spectrum_compute(&p->network.activation, sigma_w2, q_star, p->network.depth, law_s_1(&p->network),
+                                    p->spectrum);
 }
 
 static eoc_status compute_point(const arguments *a, point *p)
 {
-    p->has_width = a->point[POINT_WIDTH] != NULL;
-    p->has_depth = a->point[POINT_DEPTH] != NULL;
-    EOC_TRY(eoc_cli_point_sweep(point_keys, a->point, NUM_POINT_OPTIONS, &p->sweep));
+    p->has_width = a->point.text[EOC_CLI_WIDTH] != NULL;
+    p->has_depth = a->point.text[EOC_CLI_DEPTH] != NULL;
+    EOC_TRY(eoc_cli_point_sweep(&a->point, &p->sweep));
     p->network = eoc_grid_get(&p->sweep.grid, p->sweep.seed, 0).network;
     const eoc_network *n = &p->network;
     EOC_REQUIRE(p->has_width || !needs_width(&n->initializer), EOC_ERR_USAGE,
@@ -261,7 +235,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     const eoc_status status = eoc_prediction_fill(prediction, n, &p->layout, &p->record);
     eoc_prediction_destroy(&prediction);
     EOC_TRY(status);
-    p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
+    p->log_lambda_max = p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
     p->scalars = (eoc_mean_field){.mu_1 = *p->record.mu_1, .mu_2 = *p->record.mu_2};
     if (!eoc_initializer_in_theory(&n->initializer)) {
         return EOC_OK;
@@ -273,7 +247,11 @@ static eoc_status compute_point(const arguments *a, point *p)
     if (isfinite(q_star) && q_star > 0.0 && sigma_w2 > 0.0) {
         EOC_TRY(eoc_mean_field_decay(&n->activation, sigma_w2, q_star, &p->decay));
     }
-    EOC_TRY(p->has_depth ? compute_kernel(p) : EOC_OK);
+    if (p->has_depth) {
+        EOC_TRY(
+            eoc_mean_field_log_lambda_max(&n->activation, sigma_w2, q_star, n->depth, law_s_1(n), &p->log_lambda_max));
+        EOC_TRY(compute_kernel(p));
+    }
     return a->spectrum ? compute_spectrum(p) : EOC_OK;
 }
 
@@ -352,6 +330,7 @@ static void print_json(const point *p)
             json_number(&j, v->name, is_known(p, v->name) ? *values_of(p, row) : NAN);
         }
     }
+    json_number(&j, "log_lambda_max", p->log_lambda_max);
     json_number(&j, "beta_per_depth_over_width", eoc_mean_field_beta(&p->scalars));
     json_number(&j, "jacobian_variance_per_layer_gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0));
     json_number(&j, "jacobian_variance_per_layer_orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0));
@@ -487,6 +466,7 @@ static void print_table(const point *p)
         print_value("log tangent kernel condition", p->kernel.log_condition,
                     "log of its greater over its lesser eigenvalue for the pair");
         print_value("lambda_max", *r->lambda_max, "greatest squared singular value of the Jacobian at this depth");
+        print_value("log lambda_max", p->log_lambda_max, "its logarithm, where it is too large to print");
     }
     print_fixed_points(p);
     if (p->spectrum) {
@@ -506,22 +486,24 @@ static int show_point(const arguments *a)
         print_table(&p);
     }
     release_point(&p);
-    return exit_code(status);
+    return eoc_cli_exit_code(status);
 }
 
 int eoc_cli_theory(int argc, char **argv)
 {
     arguments a = {0};
     argp_err_exit_status = EXIT_USAGE;
+    eoc_cli_name_options(options);
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
         return EXIT_USAGE;
     }
     bool wants_point = a.json || a.spectrum;
-    for (int i = 0; i < NUM_POINT_OPTIONS; i++) {
-        wants_point = wants_point || a.point[i];
+    for (int i = 0; i < EOC_CLI_NUM_POINT_OPTIONS; i++) {
+        wants_point = wants_point || a.point.text[i];
     }
-    const bool wants_file = a.output || a.overwrite || a.num_sets > 0;
-    if (a.path ? wants_point : wants_file || !a.point[POINT_ACTIVATION] || !a.point[POINT_WEIGHT_VARIANCE]) {
+    const bool wants_file = a.output || a.overwrite || a.sets.count > 0 || a.max_file_bytes > 0.0;
+    if (a.path ? wants_point
+               : wants_file || !a.point.text[EOC_CLI_ACTIVATION] || !a.point.text[EOC_CLI_WEIGHT_VARIANCE]) {
         fprintf(stderr, "eoc theory: %s (eoc theory --help tells more)\n",
                 a.path ? "a sweep file, or the options of one point, not both"
                        : "either a sweep file, or --activation and --weight-variance for one point");

@@ -12,6 +12,9 @@ enum { MAX_PASSES = 8 };
 /* A sum of squares between this and its inverse has lost nothing to under- or overflow. */
 static const double SAFE_SQUARE = 1e-280;
 
+/* Vectors this short are lengthened while they are worked on: what is left of them may be denormal, without digits. */
+static const double SHORT = 0x1p-800, LENGTHENED = 0x1p800;
+
 /* One projection off every frame; adds what it took to the coefficients. Returns the norm of what is left. */
 static double project_off(const eoc_frame *frames, int num_frames, size_t n, double *v, double *coefficients,
                           double *work)
@@ -43,19 +46,27 @@ double eoc_orthonormal_next(const eoc_frame *frames, int num_frames, bool full, 
         total += frames[f].count;
     }
     memset(coefficients, 0, sizeof(double) * (size_t)total);
-    double norm = eoc_linalg_norm(v, n);
+    double norm = eoc_linalg_norm(v, n), unit = 1.0;
+    if (norm < SHORT) {
+        eoc_linalg_scale(LENGTHENED, v, n);
+        norm = eoc_linalg_norm(v, n);
+        unit = SHORT;
+    }
     bool settled = total == 0;
     for (int pass = 0; pass < MAX_PASSES && !settled && norm > 0.0; pass++) {
         const double left = project_off(frames, num_frames, n, v, coefficients, work);
         settled = left >= 0.5 * norm || full;
         norm = left;
     }
-    if (!settled || full || norm == 0.0) {
+    for (int i = 0; i < total; i++) {
+        coefficients[i] *= unit;
+    }
+    if (!settled || full || norm * unit == 0.0) {
         memset(v, 0, sizeof(double) * n);
         return 0.0;
     }
     eoc_linalg_scale(1.0 / norm, v, n);
-    return norm;
+    return norm * unit;
 }
 
 int eoc_orthonormal_qr(const eoc_frame *complement_of, int room, int columns, size_t n, double *q, double *along,

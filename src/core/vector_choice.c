@@ -116,3 +116,8 @@ double eoc_vec_combine(const double *basis, size_t stride, int count, const doub
 {
     return eoc_vector_kernels_chosen()->combine(basis, stride, count, a, v, n);
 }
+
+void eoc_vec_widen(double scale, const float *x, double *y, size_t n)
+{
+    eoc_vector_kernels_chosen()->widen(scale, x, y, n);
+}

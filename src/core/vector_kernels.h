@@ -15,6 +15,7 @@ typedef struct {
     const char *isa;
     eoc_map_function *exp, *expm1, *log1p, *tanh, *erf, *erfc, *sin, *cos, *tanh_slope;
     eoc_map_function *multiply; /* y *= x */
+    void (*widen)(double scale, const float *x, double *y, size_t n);
     void (*tanh_both)(const double *x, double *y, double *slope, size_t n);
     void (*dots)(const double *basis, size_t stride, int count, const double *v, size_t n, double *out);
     double (*combine)(const double *basis, size_t stride, int count, const double *a, double *v, size_t n);

@@ -23,6 +23,7 @@ typedef __m512 vfloat;
 #define SQRT_D(x) _mm512_sqrt_pd(x)
 #define SQRT_F(x) _mm512_sqrt_ps(x)
 #define MAX_D(a, b) _mm512_max_pd(a, b)
+#define FMA_D(a, b, c) _mm512_fmadd_pd(a, b, c)
 typedef Sleef___m512d_2 vdouble_2;
 typedef Sleef___m512_2 vfloat_2;
 #elif defined(__AVX2__)
@@ -33,6 +34,7 @@ typedef __m256 vfloat;
 #define SQRT_D(x) _mm256_sqrt_pd(x)
 #define SQRT_F(x) _mm256_sqrt_ps(x)
 #define MAX_D(a, b) _mm256_max_pd(a, b)
+#define FMA_D(a, b, c) _mm256_fmadd_pd(a, b, c)
 typedef Sleef___m256d_2 vdouble_2;
 typedef Sleef___m256_2 vfloat_2;
 #else
@@ -42,6 +44,7 @@ typedef float32x4_t vfloat;
 #define SQRT_D(x) vsqrtq_f64(x)
 #define SQRT_F(x) vsqrtq_f32(x)
 #define MAX_D(a, b) vmaxq_f64(a, b)
+#define FMA_D(a, b, c) ((a) * (b) + (c))
 typedef Sleef_float64x2_t_2 vdouble_2;
 typedef Sleef_float32x4_t_2 vfloat_2;
 #else
@@ -50,6 +53,7 @@ typedef __m128 vfloat;
 #define SQRT_D(x) _mm_sqrt_pd(x)
 #define SQRT_F(x) _mm_sqrt_ps(x)
 #define MAX_D(a, b) _mm_max_pd(a, b)
+#define FMA_D(a, b, c) ((a) * (b) + (c))
 typedef Sleef___m128d_2 vdouble_2;
 typedef Sleef___m128_2 vfloat_2;
 #endif
@@ -106,6 +110,15 @@ static inline vdouble load_whole(const double *x)
     vdouble v;
     memcpy(&v, x, sizeof v);
     return v;
+}
+
+static inline void store(double *y, vdouble v, size_t n)
+{
+    if (n == DOUBLES) {
+        memcpy(y, &v, sizeof v);
+    } else {
+        memcpy(y, &v, n * sizeof(double));
+    }
 }
 
 static double add_lanes(vdouble v)
@@ -270,6 +283,13 @@ static double max_abs(const double *x, size_t n)
     return max + add_lanes(broken);
 }
 
+static void widen(double scale, const float *x, double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = scale * (double)x[i];
+    }
+}
+
 static void multiply_by(const double *x, double *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -285,6 +305,28 @@ static inline vdouble with_sign(vdouble a, vdouble b)
     return (vdouble)((vbits)a | ((vbits)b & INT64_MIN));
 }
 
+/* exp(y) - 1 for y <= 0: the Taylor series where the difference would cancel, 16 terms for |y| <= 1/2, odd and even
+ * ones apart for speed. */
+static inline vdouble expm1_negative(vdouble y)
+{
+    static const double odd[] = {
+        1.0 / 6227020800.0, 1.0 / 39916800.0, 1.0 / 362880.0, 1.0 / 5040.0, 1.0 / 120.0, 1.0 / 6.0, 1.0};
+    static const double even[] = {1.0 / 87178291200.0, 1.0 / 479001600.0, 1.0 / 3628800.0, 1.0 / 40320.0,
+                                  1.0 / 720.0,         1.0 / 24.0,        1.0 / 2.0};
+    const vdouble zero = y - y; /* NaN where y is not finite, which the other branch serves */
+    const vdouble y2 = y * y;
+    vdouble odds = zero + 1.0 / 1307674368000.0, evens = zero + 1.0 / 20922789888000.0;
+    for (int k = 0; k < (int)(sizeof odd / sizeof odd[0]); k++) {
+        odds = FMA_D(odds, y2, zero + odd[k]);
+        evens = FMA_D(evens, y2, zero + even[k]);
+    }
+    vdouble series = FMA_D(evens, y, odds);
+    series *= y;
+    const vdouble difference = SLEEF_D(exp, u10)(y) - 1.0;
+    const vbits small = (vbits)(y >= -0.5);
+    return (vdouble)(((vbits)series & small) | ((vbits)difference & ~small));
+}
+
 /* By e = exp(-2|x|) - 1: tanh = -e/(2 + e) with the sign of x, its slope 4 (1 + e)/(2 + e)^2; no digit is lost at
  * either end. Either array may be absent. */
 static void tanh_both(const double *x, double *y, double *slope, size_t n)
@@ -292,15 +334,15 @@ static void tanh_both(const double *x, double *y, double *slope, size_t n)
     for (size_t i = 0; i < n; i += DOUBLES) {
         const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
         const vdouble v = m == DOUBLES ? load_whole(x + i) : load(x + i, m);
-        const vdouble e = SLEEF_D(expm1, u10)(-2.0 * MAX_D(v, -v));
+        const vdouble e = expm1_negative(-2.0 * MAX_D(v, -v));
         const vdouble inverse = 1.0 / (2.0 + e);
         if (y) {
             const vdouble t = with_sign(-e * inverse, v);
-            memcpy(y + i, &t, m * sizeof(double));
+            store(y + i, t, m);
         }
         if (slope) {
             const vdouble d = 4.0 * (1.0 + e) * (inverse * inverse);
-            memcpy(slope + i, &d, m * sizeof(double));
+            store(slope + i, d, m);
         }
     }
 }
@@ -346,41 +388,48 @@ typedef __m128i vword;
 
 enum { WORDS = sizeof(vword) / sizeof(uint32_t) };
 
-/* The two halves of the 64-bit products of 32-bit lanes: even and odd lanes apart, then merged. */
-static inline void multiply(vword a, vword m, vword *high, vword *low)
+/* Four words of half of the blocks, each in the low half of a 64-bit lane; what is above it is never read. */
+typedef struct {
+    vword c0, c1, c2, c3;
+} half_blocks;
+
+static inline void philox_round(half_blocks *h, vword m0, vword m1, vword k0, vword k1)
 {
-    const vword even = VW(mul_epu32)(a, m);
-    const vword odd = VW(mul_epu32)(VW(srli_epi64)(a, 32), m);
-    *low = VW_ODD(even, VW(slli_epi64)(odd, 32));
-    *high = VW_ODD(VW(srli_epi64)(even, 32), odd);
+    const vword product0 = VW(mul_epu32)(h->c0, m0), product1 = VW(mul_epu32)(h->c2, m1);
+    h->c0 = VW_XOR(VW_XOR(VW(srli_epi64)(product1, 32), h->c1), k0);
+    h->c2 = VW_XOR(VW_XOR(VW(srli_epi64)(product0, 32), h->c3), k1);
+    h->c1 = product1;
+    h->c3 = product0;
+}
+
+static inline void merge(vword even, vword odd, uint32_t *words)
+{
+    const vword merged = VW_ODD(even, VW(slli_epi64)(odd, 32));
+    memcpy(words, &merged, sizeof merged);
 }
 
 static inline void philox_group(const eoc_stream *s, uint32_t first_block, group_words x)
 {
+    static const uint32_t places[EOC_GROUP_BLOCKS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const vword m0 = VW(set1_epi32)((int)PHILOX_M0), m1 = VW(set1_epi32)((int)PHILOX_M1);
     for (int i = 0; i < EOC_GROUP_BLOCKS; i += WORDS) {
-        uint32_t block[WORDS];
-        for (int k = 0; k < WORDS; k++) {
-            block[k] = first_block + (uint32_t)(i + k);
-        }
-        vword c0, high0, low0, high1, low1;
-        memcpy(&c0, block, sizeof c0);
-        vword c1 = VW(set1_epi32)((int)s->column);
-        vword c2 = VW(set1_epi32)((int)s->tensor);
-        vword c3 = VW(set1_epi32)((int)s->layer);
+        vword blocks;
+        memcpy(&blocks, places + i, sizeof blocks);
+        blocks = VW(add_epi32)(blocks, VW(set1_epi32)((int)first_block));
+        half_blocks even = {blocks, VW(set1_epi32)((int)s->column), VW(set1_epi32)((int)s->tensor),
+                            VW(set1_epi32)((int)s->layer)};
+        half_blocks odd = even;
+        odd.c0 = VW(srli_epi64)(blocks, 32);
         uint32_t k0 = s->key.word[0], k1 = s->key.word[1];
         for (int round = 0; round < 10; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
-            multiply(c0, m0, &high0, &low0);
-            multiply(c2, m1, &high1, &low1);
-            c0 = VW_XOR(VW_XOR(high1, c1), VW(set1_epi32)((int)k0));
-            c2 = VW_XOR(VW_XOR(high0, c3), VW(set1_epi32)((int)k1));
-            c1 = low1;
-            c3 = low0;
+            const vword key0 = VW(set1_epi32)((int)k0), key1 = VW(set1_epi32)((int)k1);
+            philox_round(&even, m0, m1, key0, key1);
+            philox_round(&odd, m0, m1, key0, key1);
         }
-        memcpy(&x[0][i], &c0, sizeof c0);
-        memcpy(&x[1][i], &c1, sizeof c1);
-        memcpy(&x[2][i], &c2, sizeof c2);
-        memcpy(&x[3][i], &c3, sizeof c3);
+        merge(even.c0, odd.c0, &x[0][i]);
+        merge(even.c1, odd.c1, &x[1][i]);
+        merge(even.c2, odd.c2, &x[2][i]);
+        merge(even.c3, odd.c3, &x[3][i]);
     }
 }
 
@@ -504,6 +553,7 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .dots = dots,
     .combine = combine,
     .multiply = multiply_by,
+    .widen = widen,
     .distance2 = distance2,
     .sum4 = sum4,
     .max_abs = max_abs,

@@ -207,6 +207,15 @@ static eoc_status read_all(const char *path, hid_t file, const eoc_store_plan *p
     EOC_TRY(check_versions(path, file));
     EOC_TRY(check_physics(path, file));
     EOC_TRY(check_identity(path, file, plan));
+    hid_t networks = open_dataset(file, "run", "status"), theory = open_dataset(file, "theory", "status");
+    const bool is_theory_alone = networks < 0 && theory >= 0;
+    H5Dclose(networks);
+    H5Dclose(theory);
+    EOC_REQUIRE(
+        !is_theory_alone, EOC_ERR_USAGE,
+        "%s holds the theory of this sweep alone, as eoc theory writes it, and no networks can be added to it; name "
+        "another file with -o, or give --overwrite to replace it",
+        path);
     void *values = NULL;
     EOC_TRY(read_variable(path, file, plan, "run", "status", &values));
     state->status = values;

@@ -3,6 +3,7 @@
 #include "samplers.h"
 
 #include "eoc/linalg.h"
+#include "eoc/vecmath.h"
 
 #include <assert.h>
 #include <math.h>
@@ -17,15 +18,14 @@ static void draw_tile(eoc_weights *w, const eoc_matrix *m, int tile_index, int r
     const double variance = eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
     const double mean = eoc_initializer_mean(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
     const size_t n = (size_t)rows * (size_t)cols;
-    double scale = sqrt(variance);
     if (m->initializer.kind->law == EOC_LAW_NORMAL) {
-        eoc_rng_normals_float(&stream, w->drawn, n);
-    } else {
-        eoc_rng_uniforms_float(&stream, w->drawn, n);
-        scale *= sqrt(3.0); /* U(-1, 1) has variance 1/3 */
+        eoc_rng_normals_scaled(&stream, 0, sqrt(variance), w->tile, n);
+        return;
     }
-    for (size_t i = 0; i < n; i++) {
-        w->tile[i] = mean + scale * (double)w->drawn[i];
+    eoc_rng_uniforms_float(&stream, w->drawn, n);
+    eoc_vec_widen(sqrt(3.0 * variance), w->drawn, w->tile, n); /* U(-1, 1) has variance 1/3 */
+    for (size_t i = 0; mean != 0.0 && i < n; i++) {
+        w->tile[i] += mean;
     }
 }
 
@@ -73,15 +73,12 @@ static double draw_reflection(eoc_weights *w, const eoc_matrix *m, int n, int k,
 {
     const eoc_stream stream = {m->key, m->layer, m->tensor, (uint32_t)k};
     const size_t length = (size_t)(n - k);
-    eoc_rng_normals_float(&stream, w->drawn, length);
-    for (size_t i = 0; i < length; i++) {
-        w->tile[i] = (double)w->drawn[i];
-    }
+    eoc_rng_normals_scaled(&stream, 0, 1.0, w->tile, length);
     const double norm = sqrt(eoc_linalg_dot(w->tile, w->tile, length));
     const double sign = w->tile[0] < 0.0 ? -1.0 : 1.0;
+    const double half_v_norm2 = norm * (norm + fabs(w->tile[0])); /* (|g| + |g_0|)^2 + |g|^2 - g_0^2, halved */
     w->tile[0] += sign * norm;
-    const double v_norm2 = eoc_linalg_dot(w->tile, w->tile, length);
-    *beta = v_norm2 > 0.0 ? 2.0 / v_norm2 : 0.0;
+    *beta = half_v_norm2 > 0.0 ? 1.0 / half_v_norm2 : 0.0;
     return -sign;
 }
 

@@ -7,16 +7,18 @@
 
 #include "eoc/linalg.h"
 #include "eoc/orthonormal.h"
+#include "eoc/vecmath.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
-/* What a product leaves for its transposed one: the frame Q of its input and, for Haar, the frame U = Q W^t/scale. */
+/* What a product leaves for its transposed one: the frame Q of its input, and its image. */
 typedef struct {
     int columns, rank; /* vectors in Q; how many are not zero */
     double *q;         /* (columns, in) */
-    double *u;         /* Haar: (columns, in) */
+    double *u;         /* Haar: (columns, in), Q W^t/scale */
+    float *g;          /* Gaussian: (columns, out), Q W^t/scale, as drawn */
 } frames;
 
 /* Ahead of the frames lies a header of two doubles: columns and rank. */
@@ -35,14 +37,18 @@ static int frame_length(const eoc_matrix *m)
 
 static frames frames_at(const eoc_matrix *m, double *kept, int columns)
 {
-    const size_t one = (size_t)columns * (size_t)frame_length(m);
-    return (frames){.columns = columns, .q = kept + HEADER, .u = is_haar(m) ? kept + HEADER + one : NULL};
+    double *const behind_q = kept + HEADER + (size_t)columns * (size_t)frame_length(m);
+    return (frames){.columns = columns,
+                    .q = kept + HEADER,
+                    .u = is_haar(m) ? behind_q : NULL,
+                    .g = is_haar(m) ? NULL : (float *)(void *)behind_q};
 }
 
 static size_t implicit_kept_bytes(const eoc_matrix *m, int columns)
 {
-    const size_t one = (size_t)columns * (size_t)frame_length(m);
-    return sizeof(double) * (HEADER + one * (is_haar(m) ? 2 : 1));
+    const size_t q = sizeof(double) * (size_t)columns * (size_t)frame_length(m);
+    const size_t image = is_haar(m) ? q : sizeof(float) * (size_t)columns * (size_t)m->fan_out;
+    return HEADER * sizeof(double) + q + image;
 }
 
 static double entry_scale(const eoc_matrix *m)
@@ -59,12 +65,13 @@ static void copy_padded(const double *x, int from, double *y, int to, int column
     }
 }
 
-/* -- Gaussian: frames of independent normals, drawn a block at a time -- */
+/* -- Gaussian: frames of independent normals, met a block at a time -- */
 
-/* What is done with a block of rows: normals (count, length) at `start` of the vectors. */
+/* What is done with a block of values: normals (count, length) at `start` of the vectors. */
 typedef void block_function(eoc_tile normals, int start, void *context);
 
-static void for_blocks(eoc_weights *w, const eoc_matrix *m, uint32_t tensor, int count, int n, double scale,
+/* Calls `use` for every block of G (count, n), times scale: as kept, or drawn for the first time. */
+static void for_blocks(eoc_weights *w, const eoc_matrix *m, const float *kept, int count, int n, double scale,
                        block_function *use, void *context)
 {
     int block = EOC_DRAWN_DOUBLES / count / EOC_RNG_GROUP * EOC_RNG_GROUP;
@@ -72,9 +79,13 @@ static void for_blocks(eoc_weights *w, const eoc_matrix *m, uint32_t tensor, int
     for (int start = 0; start < n; start += block) {
         const int length = n - start < block ? n - start : block;
         for (int j = 0; j < count; j++) {
-            const eoc_stream stream = {m->key, m->layer, tensor, (uint32_t)j};
-            eoc_rng_normals_scaled(&stream, (size_t)start, scale, w->normals + (size_t)j * (size_t)block,
-                                   (size_t)length);
+            double *const place = w->normals + (size_t)j * (size_t)block;
+            if (kept) {
+                eoc_vec_widen(scale, kept + (size_t)j * (size_t)n + start, place, (size_t)length);
+            } else {
+                const eoc_stream stream = {m->key, m->layer, m->tensor | EOC_TENSOR_TRANSPOSED, (uint32_t)j};
+                eoc_rng_normals_scaled(&stream, (size_t)start, scale, place, (size_t)length);
+            }
         }
         use((eoc_tile){w->normals, count, length, block}, start, context);
     }
@@ -103,9 +114,14 @@ static void project_block(eoc_tile normals, int start, void *context)
 /* Y = R G: W maps the frame Q to independent normals. */
 static void gaussian_apply(eoc_weights *w, const eoc_matrix *m, frames f, double *y)
 {
-    memset(y, 0, sizeof(double) * (size_t)f.columns * (size_t)m->fan_out);
+    const size_t out = (size_t)m->fan_out;
+    for (int j = 0; j < f.columns; j++) {
+        const eoc_stream stream = {m->key, m->layer, m->tensor, (uint32_t)j};
+        eoc_rng_normals_float(&stream, f.g + (size_t)j * out, out);
+    }
+    memset(y, 0, sizeof(double) * (size_t)f.columns * out);
     product p = {.coefficients = w->r, .count = f.columns, .columns = f.columns, .n = m->fan_out, .out = y};
-    for_blocks(w, m, m->tensor, f.columns, m->fan_out, entry_scale(m), add_block, &p);
+    for_blocks(w, m, f.g, f.columns, m->fan_out, entry_scale(m), add_block, &p);
 }
 
 /*
@@ -122,7 +138,7 @@ static void gaussian_apply_transposed(eoc_weights *w, const eoc_matrix *m, frame
     eoc_orthonormal_qr(&nothing, out, columns, (size_t)out, w->frame, w->along, w->r, w->work);
     memset(x, 0, sizeof(double) * (size_t)columns * (size_t)in);
     product fresh = {.coefficients = w->r, .count = columns, .columns = columns, .n = in, .out = x};
-    for_blocks(w, m, m->tensor | EOC_TENSOR_TRANSPOSED, columns, in, scale, add_block, &fresh);
+    for_blocks(w, m, NULL, columns, in, scale, add_block, &fresh);
 
     /* along = E G^t - P Q^t, what is to be added along Q */
     const size_t num_along = (size_t)columns * (size_t)f.columns;
@@ -130,7 +146,7 @@ static void gaussian_apply_transposed(eoc_weights *w, const eoc_matrix *m, frame
     memset(known, 0, sizeof(double) * num_along);
     memset(drawn, 0, sizeof(double) * num_along);
     product seen = {.coefficients = known, .count = f.columns, .columns = columns, .n = out, .in = y};
-    for_blocks(w, m, m->tensor, f.columns, out, scale, project_block, &seen);
+    for_blocks(w, m, f.g, f.columns, out, scale, project_block, &seen);
     const eoc_tile q = {f.q, f.columns, in, in};
     eoc_linalg_tile_apply(q, x, in, drawn, f.columns, columns);
     for (size_t i = 0; i < num_along; i++) {

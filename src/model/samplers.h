@@ -12,8 +12,8 @@ enum {
 
 struct eoc_weights {
     int max_fan, max_columns;
-    float *drawn;             /* explicit: (TILE_SIDE^2) a tile as drawn; also one reflection's vector, (max_fan) */
-    double *tile;             /* explicit: (TILE_SIDE^2); also (max_fan) */
+    float *drawn;             /* explicit: (TILE_SIDE^2) a tile of uniforms as drawn */
+    double *tile;             /* explicit: (TILE_SIDE^2); also one reflection's vector, (max_fan) */
     double *padded;           /* explicit: one vector of a rectangular orthogonal product, (max_fan) */
     double *frame;            /* implicit: (max_columns, max_fan) */
     double *normals;          /* implicit: (max_columns, block), at least EOC_DRAWN_DOUBLES */

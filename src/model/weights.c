@@ -62,7 +62,7 @@ eoc_status eoc_weights_create(int max_fan, int max_columns, eoc_weights **weight
     if (w) {
         w->max_fan = max_fan;
         w->max_columns = max_columns;
-        w->drawn = malloc(sizeof(float) * scratch);
+        w->drawn = malloc(sizeof(float) * tile);
         w->tile = malloc(sizeof(double) * scratch);
         w->padded = malloc(sizeof(double) * fan);
         w->frame = malloc(sizeof(double) * (columns * fan + 1));
@@ -83,7 +83,7 @@ double eoc_weights_bytes(int max_fan, int max_columns)
 {
     const double tile = EOC_TILE_SIDE * EOC_TILE_SIDE, fan = max_fan, columns = max_columns;
     const double block = EOC_RNG_GROUP * columns;
-    return 12.0 * (fan > tile ? fan : tile) +
+    return 4.0 * tile + 8.0 * (fan > tile ? fan : tile) +
            8.0 * (fan + columns * fan + (block > EOC_DRAWN_DOUBLES ? block : EOC_DRAWN_DOUBLES) +
                   2.0 * columns * columns + 4.0 * columns);
 }

@@ -3,6 +3,8 @@
 
 #include "eoc/critical.h"
 
+#include "mean_walk.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -168,7 +170,8 @@ static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, 
     static const double SOME = 4.605170185988092;  /* log 100 */
     if (!r->in_theory) {
         const double slope = eoc_activation_dphi(act, 1e-3); /* of small features of one sign */
-        return r->mean_gain * slope * slope > 1.0 ? EOC_VERDICT_MEAN_GROWS : EOC_VERDICT_MEAN_VANISHES;
+        const bool from_nothing = eoc_activation_phi(act, 0.0) != 0.0;
+        return from_nothing || r->mean_gain * slope * slope > 1.0 ? EOC_VERDICT_MEAN_GROWS : EOC_VERDICT_MEAN_VANISHES;
     }
     const struct {
         bool holds;
@@ -182,6 +185,7 @@ static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, 
         {r->log_gradient_scale > MANY, EOC_VERDICT_GRADIENTS_EXPLODE},
         {r->log_gradient_scale < -SOME, EOC_VERDICT_GRADIENTS_SHRINK},
         {r->log_gradient_scale > SOME, EOC_VERDICT_GRADIENTS_GROW},
+        {r->beta > 1.0, EOC_VERDICT_TOO_NARROW},
         {r->spread <= 1.0, EOC_VERDICT_ISOMETRIC},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -198,19 +202,15 @@ static eoc_status fill_row(const eoc_activation *act, eoc_advice *a, eoc_advice_
     r->in_theory = eoc_initializer_in_theory(&r->initializer);
     if (!r->in_theory) {
         const double sum = a->width * eoc_initializer_mean(&r->initializer, r->weight_variance, a->width, a->width);
+        const eoc_mean_walk_start start = {.width = a->width,
+                                           .sum = sum,
+                                           .weight_variance = r->effective_weight_variance,
+                                           .bias_variance = r->bias_variance,
+                                           .input_variance = r->input_variance};
+        EOC_TRY(eoc_mean_walk(act, &start, a->depth, &r->log_forward_scale, &r->log_gradient_scale));
         r->mean_gain = sum * sum;
-        r->log_forward_scale = r->log_gradient_scale = r->signal_depth = r->gradient_depth = NAN;
-        r->spread = r->beta = NAN;
-        r->point = (eoc_mean_field){.status = EOC_THEORY_OUTSIDE_THEORY,
-                                    .q_star = NAN,
-                                    .chi_1 = NAN,
-                                    .c_star = NAN,
-                                    .xi_q = NAN,
-                                    .xi_c = NAN,
-                                    .chi_q = NAN,
-                                    .chi_c = NAN,
-                                    .mu_1 = NAN,
-                                    .mu_2 = NAN};
+        r->signal_depth = r->gradient_depth = r->spread = r->beta = NAN;
+        r->point = eoc_mean_field_unknown(EOC_THEORY_OUTSIDE_THEORY);
         r->verdict = judge(act, a, r);
         return EOC_OK;
     }

@@ -160,6 +160,7 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     EOC_TRY(
         eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1, &log_lambda_max));
     put(record->lambda_max, exp(log_lambda_max));
+    put(record->log_lambda_max, log_lambda_max);
     put(record->jacobian_variance_per_layer, eoc_mean_field_jacobian_variance(m, s_1));
     /* Hanin and Nica's law is one of independent Gaussian entries. */
     put(record->beta, s_1 == 0.0 ? NAN : eoc_mean_field_beta(m) * network->depth / network->width);

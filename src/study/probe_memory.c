@@ -74,18 +74,19 @@ static int longest(demand d, int depth, double room)
     return best;
 }
 
-static double arena_doubles(const eoc_probe *probe, int max_depth, int max_width)
+/* `limit` doubles, or what the least memory that serves takes above it. */
+static double arena_doubles(const eoc_probe *probe, int max_depth, int max_width, double limit)
 {
     const demand d = demand_of(probe, max_width);
     if (!wants_way_back(probe)) {
         return d.layer;
     }
     double least = segments_doubles(d, max_depth, max_depth);
-    for (int length = 1; length < max_depth && least > ARENA_BYTES / sizeof(double); length++) {
+    for (int length = 1; length < max_depth && least > limit; length++) {
         least = fmin(least, segments_doubles(d, max_depth, length));
     }
     const double all = segments_doubles(d, max_depth, max_depth);
-    return fmax(least, fmin(all, ARENA_BYTES / sizeof(double)));
+    return fmax(least, fmin(all, limit));
 }
 
 bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network)
@@ -108,7 +109,8 @@ static int weights_columns(const eoc_probe *probe)
 
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width)
 {
-    return sizeof(double) * (fixed_doubles(probe, max_width) + arena_doubles(probe, max_depth, max_width)) +
+    return sizeof(double) * (fixed_doubles(probe, max_width) +
+                             arena_doubles(probe, max_depth, max_width, ARENA_BYTES / sizeof(double))) +
            (double)max_depth * (sizeof(eoc_layer) + 2 * sizeof(int64_t)) +
            eoc_weights_bytes(max_width, weights_columns(probe)) +
            (wants_spectrum(probe) ? eoc_product_svd_bytes(max_width) + 8.0 * max_width * max_width : 0.0);
@@ -116,6 +118,12 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
                                       eoc_probe_workspace **workspace)
+{
+    return eoc_probe_workspace_create_within(probe, max_depth, max_width, ARENA_BYTES, workspace);
+}
+
+eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_depth, int max_width, double arena_bytes,
+                                             eoc_probe_workspace **workspace)
 {
     eoc_probe_workspace *w = calloc(1, sizeof *w);
     EOC_REQUIRE(w, EOC_ERR_NOMEM, "out of memory");
@@ -125,7 +133,7 @@ eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int
     w->num_tangents = eoc_probe_tangents(probe);
     w->way_back = wants_way_back(probe);
     w->slopes = wants_slopes(probe);
-    w->arena_doubles = arena_doubles(probe, max_depth, max_width);
+    w->arena_doubles = arena_doubles(probe, max_depth, max_width, arena_bytes / sizeof(double));
     const double total = fixed_doubles(probe, max_width) + w->arena_doubles;
     w->memory = total < 1e15 ? malloc(sizeof(double) * (size_t)total) : NULL;
     w->layers = calloc((size_t)max_depth, sizeof *w->layers);

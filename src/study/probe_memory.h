@@ -30,6 +30,13 @@ struct eoc_probe_workspace {
     int64_t (*exponents)[2]; /* (max_depth): of the first signals of every segment */
 };
 
+/**
+ * eoc_probe_workspace_create with a limit of its own on what kept layers take; as much as the least that serves where
+ * that is more. The limit of everybody else is a constant of the source.
+ */
+eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_depth, int max_width, double arena_bytes,
+                                             eoc_probe_workspace **workspace);
+
 /** How one network lies in the arena. */
 typedef struct {
     int length; /* layers of a segment */

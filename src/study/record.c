@@ -81,6 +81,8 @@ static const eoc_variable variables[] = {
      .long_name = "variance of log |gradient|^2 at width N and depth L, to first order in L/N (gaussian weights)"},
     {"theory", "lambda_max", POINT(lambda_max), NUMBER,
      .long_name = "greatest squared singular value of the Jacobian at q_star; inf beyond 1.8e308"},
+    {"theory", "log_lambda_max", POINT(log_lambda_max), NUMBER,
+     .long_name = "log of the greatest squared singular value of the Jacobian at q_star"},
     {"theory", "jacobian_variance_per_layer", POINT(jacobian_variance_per_layer), NUMBER,
      .long_name = "growth of the relative variance of the squared singular values of the Jacobian, per layer"},
     {"theory", "log_q", POINT(log_q), .along = EOC_ALONG_LAYER, NUMBER, .long_name = "log of the mean-field q^l",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "eoc/mean_field.h"
+#include "curves.h"
 
 #include "fixed_points.h"
 
@@ -38,6 +38,8 @@ struct eoc_curves {
     double *one_minus_h;     /* (num_pairs, layer), of activations */
     product *pair_slopes;    /* (num_pairs, layer): of E[dphi dphi] */
     double *jacobian_excess; /* (layer): sum of mu_2/mu_1^2 - 1 at input 0 */
+    double *shares;          /* (num_variances, layer): sigma_w2 mu_1(q^(l-1)) q^(l-1)/q^l */
+    double *slope_gaps;      /* (num_pairs, layer): 1 - E[dphi dphi]/sqrt(mu_1 mu_1), 0 where not wanted */
 };
 
 static product times(product p, double factor)
@@ -77,7 +79,7 @@ static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_c
     curves->num_pairs = inputs->num_pairs;
     curves->counts = malloc(v * sizeof *curves->counts);
     curves->pairs = malloc((p + 1) * sizeof *curves->pairs);
-    curves->log_q = calloc((2 * v + 2 * p + 1) * layers, sizeof *curves->log_q);
+    curves->log_q = calloc((3 * v + 3 * p + 1) * layers, sizeof *curves->log_q);
     curves->slopes = calloc((v + p) * layers, sizeof *curves->slopes);
     if (!curves->counts || !curves->pairs || !curves->log_q || !curves->slopes) {
         eoc_curves_destroy(&curves);
@@ -87,6 +89,8 @@ static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_c
     curves->one_minus_c = curves->log_h2 + v * layers;
     curves->one_minus_h = curves->one_minus_c + p * layers;
     curves->jacobian_excess = curves->one_minus_h + p * layers;
+    curves->shares = curves->jacobian_excess + layers;
+    curves->slope_gaps = curves->shares + v * layers;
     curves->pair_slopes = curves->slopes + v * layers;
     for (size_t i = 0; i < v; i++) {
         curves->counts[i] = inputs->counts[i];
@@ -152,7 +156,19 @@ typedef struct {
     eoc_expectations *e;
     double log_sigma_w2, sigma_b2;
     eoc_moments *moments; /* (num_variances), at the layer in hand */
+    bool wants_gaps;
 } iteration;
+
+/* sigma_w2 mu_1 q/q' from one layer's moments, with the length before and after the weights: large lengths cancel. */
+static double share_of(const iteration *it, const eoc_moments *m)
+{
+    if (m->log_phi2 == -INFINITY) {
+        return 0.0;
+    }
+    const double straight = m->regime == EOC_REGIME_HOMOGENEOUS ? 1.0 : m->mu_1 * exp(m->log_q - m->log_phi2);
+    const double weights = it->log_sigma_w2 + m->log_phi2;
+    return it->sigma_b2 > 0.0 ? straight / (1.0 + exp(log(it->sigma_b2) - weights)) : straight;
+}
 
 /* z^layer from h^(layer - 1): lengths and correlations. */
 static void step_affine(const iteration *it, int layer)
@@ -168,6 +184,7 @@ static void step_affine(const iteration *it, int layer)
             log_q = curves->log_q[row - 1];
         }
         curves->log_q[row] = log_q;
+        curves->shares[row] = layer > 1 ? share_of(it, &it->moments[v]) : 0.0;
     }
     for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
         const size_t a = (size_t)curves->pairs[p].a * layers + at, b = (size_t)curves->pairs[p].b * layers + at;
@@ -219,18 +236,21 @@ static void step_activation(const iteration *it, int layer)
             eoc_pair_fill(it->e, a, b, curves->one_minus_c[row], &curves->one_minus_h[row], &dphi_dphi);
         }
         curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);
+        if (it->wants_gaps && !isnan(curves->one_minus_c[row])) {
+            curves->slope_gaps[row] = eoc_pair_slope_gap(it->e, a, b, curves->one_minus_c[row], dphi_dphi);
+        }
     }
     const eoc_moments *first = &it->moments[curves->num_pairs > 0 ? curves->pairs[0].a : 0];
     curves->jacobian_excess[at] = curves->jacobian_excess[at - 1] + first->mu_2 / (first->mu_1 * first->mu_1) - 1.0;
 }
 
-eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double sigma_b2,
-                             const eoc_theory_inputs *inputs, int max_depth, eoc_curves **curves)
+static eoc_status create(const eoc_activation *act, double sigma_w2, double sigma_b2, const eoc_theory_inputs *inputs,
+                         int max_depth, bool wants_gaps, eoc_curves **curves)
 {
     assert(max_depth >= 1 && inputs->num_variances >= 1 && sigma_w2 >= 0.0 && sigma_b2 >= 0.0);
     eoc_curves *made = NULL;
     EOC_TRY(allocate(inputs, max_depth, &made));
-    iteration it = {.curves = made, .log_sigma_w2 = log(sigma_w2), .sigma_b2 = sigma_b2};
+    iteration it = {.curves = made, .log_sigma_w2 = log(sigma_w2), .sigma_b2 = sigma_b2, .wants_gaps = wants_gaps};
     made->log_sigma_w2 = it.log_sigma_w2;
     it.moments = calloc((size_t)inputs->num_variances, sizeof *it.moments);
     eoc_status status =
@@ -255,6 +275,28 @@ eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double 
     eoc_expectations_destroy(&it.e);
     *curves = made;
     return EOC_OK;
+}
+
+eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double sigma_b2,
+                             const eoc_theory_inputs *inputs, int max_depth, eoc_curves **curves)
+{
+    return create(act, sigma_w2, sigma_b2, inputs, max_depth, false, curves);
+}
+
+eoc_status eoc_curves_create_with_gaps(const eoc_activation *act, double sigma_w2, double sigma_b2,
+                                       const eoc_theory_inputs *inputs, int max_depth, eoc_curves **curves)
+{
+    return create(act, sigma_w2, sigma_b2, inputs, max_depth, true, curves);
+}
+
+double eoc_curves_share(const eoc_curves *curves, int variance, int layer)
+{
+    return curves->shares[(size_t)variance * ((size_t)curves->max_depth + 1) + (size_t)layer];
+}
+
+double eoc_curves_slope_gap(const eoc_curves *curves, int pair, int layer)
+{
+    return curves->slope_gaps[(size_t)pair * ((size_t)curves->max_depth + 1) + (size_t)layer];
 }
 
 /* -- rows -- */

@@ -56,20 +56,27 @@ typedef struct {
 eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made);
 void eoc_expectations_destroy(eoc_expectations **expectations);
 
+/* Structure of phi, other than kinks, is on this scale around 0: the nearest pole of any row, tanh's, is at i pi/2. */
+#define EOC_FEATURE 2.0
+
+/*
+ * Places the rule's nodes for functions of u = sqrt(q) z made of phi, which is filled there, and, where wanted, dphi;
+ * see eoc_quadrature_layout for range, widest and level. Overwrites `work`.
+ */
+void eoc_expectations_place(eoc_expectations *e, double q, double range, double widest, int level, bool slopes);
+
 /* log_q, q, log_phi2, phi2_z2 and error: what the length map needs. */
 void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 
 /* All but the Hermite coefficients and the table. */
 void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 
-/*
- * The law of d = dphi(u)^2 as weights at values, equal neighbours merged, at the variance of m, whose moments are
- * filled. d, weight: room for EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS. Returns how many.
- */
-size_t eoc_law_fill(eoc_expectations *e, const eoc_moments *m, double *d, double *weight);
-
 /* The Hermite coefficients that correlations up to `greatest_c` in size need, where they are worth having. */
 void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m);
+
+/* eoc_pair_fill by the series; false where what is left of it is not small enough. */
+bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double one_minus_c, double *one_minus_feature_c,
+                          double *dphi_dphi);
 
 /*
  * The table, for a variance that will be asked for many correlations near 1 with no series to answer. The
@@ -84,6 +91,11 @@ void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
  */
 void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    double *one_minus_feature_c, double *dphi_dphi);
+
+/* 1 - E[dphi(u1) dphi(u2)]/sqrt(E[dphi(u1)^2] E[dphi(u2)^2]) given that expectation: keeps its digits where it is
+ * small. */
+double eoc_pair_slope_gap(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                          double dphi_dphi);
 
 /* E[phi''(u)^2] in the general regime; NaN where dphi jumps. */
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);

@@ -31,9 +31,10 @@ static bool is_critical(double product)
     return fabs(product - 1.0) <= EOC_CRITICAL_TOLERANCE;
 }
 
-static void set_unknown(eoc_mean_field *out)
+eoc_mean_field eoc_mean_field_unknown(unsigned status)
 {
-    *out = (eoc_mean_field){.q_star = NAN,
+    return (eoc_mean_field){.status = status,
+                            .q_star = NAN,
                             .chi_1 = NAN,
                             .c_star = NAN,
                             .xi_q = NAN,
@@ -295,7 +296,7 @@ eoc_status eoc_mean_field_find(const eoc_activation *act, double sigma_w2, doubl
 {
     assert(sigma_w2 >= 0.0 && sigma_b2 >= 0.0 && q_1 >= 0.0);
     (void)c_1;
-    set_unknown(out);
+    *out = eoc_mean_field_unknown(0);
     eoc_expectations *e = NULL;
     EOC_TRY(eoc_expectations_create(act, &e));
     if (act->kind->scale_invariant) {

@@ -460,3 +460,62 @@ def test_decay_and_tangent_kernel_of_relu(tmp_path):
     assert got["log_tangent_kernel_condition"] == pytest.approx(math.log((1 + ratio) / (1 - ratio)), abs=1e-9)
     ordered = point(tmp_path, "tanh", 1.5, 0.05)
     assert ordered["decay_power"] is None and ordered["log_tangent_kernel"] is None
+
+
+def test_log_lambda_max(tmp_path):
+    """Its logarithm says what a double cannot: at least log m1 = L log chi_1 (mean below maximum); gaussian linear in closed form."""
+    got = point(tmp_path, "tanh", 9, 0, "--depth", 3000)
+    assert got["lambda_max"] is None and 3000 * math.log(got["chi_1"]) < got["log_lambda_max"] < 3000 * math.log(9) + 20
+    linear = point(tmp_path, "linear", 1, 0, "--depth", 50)
+    assert linear["log_lambda_max"] == pytest.approx(51 * math.log(51) - 50 * math.log(50), rel=1e-10)
+
+
+def test_size_limit_of_the_theory_file(tmp_path):
+    """--max-file-size refuses before anything is written, and is an option of files only."""
+    write_sweep(tmp_path / "sweep.yaml", "grid: {activation: tanh, weight_variance: 1.5}\n")
+    refused(eoc("theory", "sweep.yaml", "--max-file-size", "1k", cwd=tmp_path), "GB")
+    assert not list(tmp_path.glob("*.h5*"))
+    assert eoc("theory", "sweep.yaml", "--max-file-size", "10M", cwd=tmp_path).returncode == 0
+    refused(eoc("theory", "sweep.yaml", "--max-file-size", "much", cwd=tmp_path), "--max-file-size", "much")
+    refused(eoc("theory", "--activation", "tanh", "--weight-variance", 2, "--max-file-size", "1M", cwd=tmp_path), "sweep file")
+
+
+def test_run_says_that_a_file_is_theory_alone(tmp_path):
+    """eoc run on the file of eoc theory: told what it is, and the file is left as it was."""
+    write_sweep(tmp_path / "sweep.yaml", "grid: {activation: tanh, weight_variance: 1.5, depth: 3, width: 10}\n")
+    assert eoc("theory", "sweep.yaml", "-o", "t.h5", cwd=tmp_path).returncode == 0
+    before = (tmp_path / "t.h5").read_bytes()
+    done = eoc("run", "sweep.yaml", "-o", "t.h5", cwd=tmp_path)
+    assert done.returncode == 2 and "theory" in done.stderr and "--overwrite" in done.stderr and "missing" not in done.stderr
+    assert (tmp_path / "t.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "selu", "sin", "erf"])
+def test_spectrum_of_smooth_orthogonal_networks(activation, tmp_path):
+    """No hole in the table down to the lower tail; the distribution function goes from 0 to 1 and matches the density."""
+    spectrum = answer(tmp_path, "theory", "--activation", activation, "--weight-variance", 0.8, "--bias-variance", 0.1, "--depth", 20,
+                      "--initializer", "orthogonal", "--spectrum")["spectrum"]
+    cdf, density = np.array(spectrum["cdf"], float), np.array(spectrum["density_of_log_lambda"], float)
+    assert np.isfinite(cdf).all() and (np.diff(cdf) >= -1e-12).all() and cdf[-1] == pytest.approx(1, abs=1e-9)
+    steps = np.diff(spectrum["log_lambda"])
+    assert (steps * (density[1:] + density[:-1]) / 2).sum() == pytest.approx(cdf[-1] - cdf[0], abs=5e-3)
+
+
+def test_gap_of_the_spectrum_is_shown(tmp_path):
+    """One gaussian layer of leaky_relu: two parts of mass 1/2; the upper one ends near (1 - sqrt(1/2))^2 (Marchenko & Pastur)."""
+    arguments = ("--activation", "leaky_relu(slope=0.01)", "--weight-variance", 1, "--depth", 1)
+    spectrum = answer(tmp_path, "theory", *arguments, "--spectrum")["spectrum"]
+    assert spectrum["log_gap_max"] == pytest.approx(2 * math.log(1 - math.sqrt(0.5)), abs=5e-3)
+    y, cdf = np.array(spectrum["log_lambda"]), np.array(spectrum["cdf"])
+    inside = (y > spectrum["log_gap_min"]) & (y < spectrum["log_gap_max"])
+    assert inside.sum() > 20 and cdf[inside] == pytest.approx(0.5, abs=1e-9)
+    shown = eoc("theory", *arguments, "--spectrum", cwd=tmp_path)
+    assert "gap from" in shown.stdout
+
+
+def test_narrow_networks_are_told(tmp_path):
+    """relu, beta = 5 L/N (Hanin & Nica 2020): at depth 30 and width 100 the advice names the width 5 L = 150."""
+    shown = eoc("advise", "--activation", "relu", "--width", 100, "--depth", 30, cwd=tmp_path)
+    assert "too narrow" in shown.stdout and "150" in shown.stdout
+    wide = eoc("advise", "--activation", "relu", "--width", 1000, "--depth", 30, cwd=tmp_path)
+    assert "too narrow" not in wide.stdout

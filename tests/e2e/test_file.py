@@ -40,7 +40,7 @@ VARIABLES = {
     GRID: "run/status run/reason run/last_layer run/sampler run/seconds run/rank run/attempts run/checksum",
     POINT: "run/effective_weight_variance theory/status theory/q_star theory/chi_1 theory/c_star theory/xi_q theory/xi_c theory/chi_q "
            "theory/chi_c theory/mu_1 theory/mu_2 theory/length_map_second_derivative theory/manifold_curvature theory/beta "
-           "theory/lambda_max theory/jacobian_variance_per_layer",
+           "theory/lambda_max theory/log_lambda_max theory/jacobian_variance_per_layer",
     GRID + ("layer",): "probe/log_q probe/c probe/one_minus_c probe/log_gradient_q probe/gradient_c probe/log_weight_gradient_q",
     POINT + ("layer",): "theory/log_q theory/c theory/one_minus_c theory/log_gradient_q theory/gradient_c theory/log_weight_gradient_q",
 }

@@ -104,11 +104,54 @@ static void weights_with_a_mean_are_outside(void **state)
     const eoc_advice_row *small = row_of(&a, "small_uniform"), *positive = row_of(&a, "positive_uniform");
     CHECK_NEAR(small->mean_gain, 4.0, 1e-12);
     CHECK_NEAR(positive->mean_gain, 100.0, 1e-10);
-    assert_true(!small->in_theory && isnan(small->point.chi_1) && isnan(small->spread) &&
-                isnan(small->log_forward_scale));
+    assert_true(!small->in_theory && isnan(small->point.chi_1) && isnan(small->spread) && isnan(small->beta));
     assert_int_equal(small->verdict, EOC_VERDICT_MEAN_GROWS);
     const eoc_advice narrow = advise("relu", 100, 10);
     assert_int_equal(row_of(&narrow, "small_uniform")->verdict, EOC_VERDICT_MEAN_VANISHES);
+}
+
+/* Networks drawn by NumPy (tests/reference/mean_weights.py): medians of log q^L/q^1 and log g^1/g^L over 21 of them. */
+static void weights_with_a_mean_as_drawn(void **state)
+{
+    (void)state;
+    FILE *file = fopen(EOC_TEST_REFERENCE "/mean_weights.csv", "r");
+    assert_non_null(file);
+    char line[256], name[32], initializer[32];
+    int width = 0, depth = 0, rows = 0;
+    double forward = 0.0, gradient = 0.0;
+    assert_non_null(fgets(line, sizeof line, file));
+    while (fgets(line, sizeof line, file)) {
+        assert_int_equal(
+            sscanf(line, "%31[^,],%31[^,],%d,%d,%lf,%lf", name, initializer, &width, &depth, &forward, &gradient), 6);
+        const eoc_advice a = advise(name, width, depth);
+        const eoc_advice_row *r = row_of(&a, initializer);
+        print_message("%s %s %d: %.2f for %.2f, %.2f for %.2f\n", name, initializer, width, r->log_forward_scale,
+                      forward, r->log_gradient_scale, gradient);
+        CHECK_NEAR(r->log_forward_scale, forward, 1.2);
+        CHECK_NEAR(r->log_gradient_scale, gradient, 2.0 + 0.06 * fabs(gradient));
+        rows++;
+    }
+    fclose(file);
+    assert_true(rows >= 20);
+}
+
+/* phi(0) = 1/2 feeds the mean at any width: the signal of sigmoid and softplus does not vanish. */
+static void what_is_not_zero_at_zero_never_vanishes(void **state)
+{
+    (void)state;
+    const eoc_advice a = advise("sigmoid", 64, 12), b = advise("softplus", 64, 12);
+    assert_int_equal(row_of(&a, "small_uniform")->verdict, EOC_VERDICT_MEAN_GROWS);
+    assert_int_equal(row_of(&b, "small_uniform")->verdict, EOC_VERDICT_MEAN_GROWS);
+}
+
+/* relu: beta = 5 L/N (Hanin & Nica 2020): above 1 from depth N/5 on. */
+static void narrow_networks_are_told(void **state)
+{
+    (void)state;
+    const eoc_advice narrow = advise("relu", 100, 30), wide = advise("relu", 1000, 30);
+    assert_int_equal(row_of(&narrow, "he_normal")->verdict, EOC_VERDICT_TOO_NARROW);
+    assert_int_equal(row_of(&wide, "he_normal")->verdict, EOC_VERDICT_TRAINABLE);
+    assert_int_equal(row_of(&narrow, "glorot_normal")->verdict, EOC_VERDICT_SIGNAL_VANISHES);
 }
 
 /* tanh: q_star = 1/sqrt(8 L) and the line's point there; with inputs at the fixed point nothing moves, and the spread
@@ -242,6 +285,9 @@ int main(void)
         cmocka_unit_test(torch_default_has_its_biases),
         cmocka_unit_test(effective_variances),
         cmocka_unit_test(weights_with_a_mean_are_outside),
+        cmocka_unit_test(weights_with_a_mean_as_drawn),
+        cmocka_unit_test(what_is_not_zero_at_zero_never_vanishes),
+        cmocka_unit_test(narrow_networks_are_told),
         cmocka_unit_test(tanh_is_advised_isometry),
         cmocka_unit_test(isometry_is_never_promised_beyond_1),
         cmocka_unit_test(linear_is_an_isometry),

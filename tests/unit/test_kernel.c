@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "eoc/kernel.h"
+#include "eoc/mean_field.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,15 +45,16 @@ static void relu_closed_form(void **state)
     const double variances[] = {1.5, 1.5};
     const eoc_kernel_rows rows = {.log_diagonal = {diagonal}, .ratio = ratio, .log_condition = condition};
     assert_int_equal(eoc_kernel_fill(&act, 2.0, 0.0, variances, 0.2, DEPTH, &rows), EOC_OK);
+    const long double pi = 3.14159265358979323846264338L;
     long double c = 0.2L, theta = 0.2L;
     for (int l = 1; l <= DEPTH; l++) {
-        CHECK_NEAR(diagonal[l - 1], log(3.0 * l), 1e-8);
-        CHECK_NEAR(ratio[l - 1], (double)(theta / l), 1e-8);
+        CHECK_NEAR(diagonal[l - 1], log(3.0 * l), 1e-13);
+        CHECK_NEAR(ratio[l - 1], (double)(theta / l), 1e-12);
         const double r = (double)(theta / l);
-        CHECK_NEAR(condition[l - 1], log((1.0 + r) / (1.0 - r)), 1e-7);
+        CHECK_NEAR(condition[l - 1], log((1.0 + r) / (1.0 - r)), 1e-11);
         const long double t = acosl(c);
-        theta *= 1.0L - t / PI;
-        c += (sinl(t) - t * c) / PI;
+        theta *= 1.0L - t / pi;
+        c += (sinl(t) - t * c) / pi;
         theta += c;
     }
     const double far = (ratio[99] - 0.25) * 100.0, farther = (ratio[9999] - 0.25) * 10000.0;
@@ -69,12 +71,12 @@ static void linear_closed_form(void **state)
     const eoc_kernel_rows rows = {.log_diagonal = {first, second}, .ratio = ratio, .log_condition = condition};
     assert_int_equal(eoc_kernel_fill(&act, 3.0, 0.0, variances, -0.3, DEPTH, &rows), EOC_OK);
     for (int l = 1; l <= DEPTH; l += 999) {
-        CHECK_NEAR(first[l - 1], log(0.5 * l) + l * log(3.0), 1e-8);
-        CHECK_NEAR(second[l - 1], log(2.0 * l) + l * log(3.0), 1e-8);
-        CHECK_NEAR(ratio[l - 1], -0.3, 1e-8);
+        CHECK_NEAR(first[l - 1], log(0.5 * l) + l * log(3.0), 2e-13 * (l + 10));
+        CHECK_NEAR(second[l - 1], log(2.0 * l) + l * log(3.0), 2e-13 * (l + 10));
+        CHECK_NEAR(ratio[l - 1], -0.3, 1e-12);
         /* Eigenvalues of ((0.5, -0.3), (-0.3, 2)). */
         const double root = sqrt(1.5 * 1.5 + 4.0 * 0.09);
-        CHECK_NEAR(condition[l - 1], log((2.5 + root) / (2.5 - root)), 1e-8);
+        CHECK_NEAR(condition[l - 1], log((2.5 + root) / (2.5 - root)), 1e-9);
     }
 }
 
@@ -104,12 +106,60 @@ static void erf_by_hand(void **state)
     }
 }
 
+/* erf in the ordered phase, where c and the ratio go to 1 exponentially: 1 minus either keeps its digits. The same maps
+ * as in erf_by_hand in 80 digits of mpmath. */
+static void near_one(void **state)
+{
+    (void)state;
+    static const struct {
+        int layer;
+        double one_minus_ratio;
+    } want[] = {{5, 0.2307631577874239},
+                {20, 0.0050574736811259048},
+                {60, 1.0646355916529507e-8},
+                {120, 1.1050656613192687e-17}};
+    double gap[120];
+    const eoc_activation act = activation("erf");
+    const double variances[] = {1.0, 1.0};
+    const eoc_kernel_rows rows = {.one_minus_ratio = gap};
+    assert_int_equal(eoc_kernel_fill(&act, 1.1, 0.3, variances, 0.6, 120, &rows), EOC_OK);
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        const double size = want[i].one_minus_ratio;
+        CHECK_NEAR(gap[want[i].layer - 1], size, 1e-10 * size);
+    }
+}
+
+/* Kinked phi: the slope gap by two-dimensional quadrature. In the ordered phase 1 - c falls by chi_1 a layer, and with
+ * it as its root, for selu whose slope jumps, or as it, for elu, 1 - ratio: still falling far below rounding of the
+ * ratio. */
+static void kinked_near_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double power;
+    } cases[] = {{"selu", 0.5}, {"elu", 1.0}};
+    for (size_t k = 0; k < 2; k++) {
+        double gap[160];
+        const eoc_activation act = activation(cases[k].name);
+        const double variances[] = {1.0, 1.0};
+        const eoc_kernel_rows rows = {.one_minus_ratio = gap};
+        eoc_mean_field point;
+        assert_int_equal(eoc_mean_field_find(&act, 0.5, 0.2, 0.7, 0.6, &point), EOC_OK);
+        assert_int_equal(eoc_kernel_fill(&act, 0.5, 0.2, variances, 0.6, 160, &rows), EOC_OK);
+        for (int l = 30; l < 159; l++) {
+            assert_true(gap[l] > 0.0 && gap[l + 1] < gap[l]);
+        }
+        const double rate = pow(point.chi_1, cases[k].power);
+        CHECK_NEAR(gap[120] / gap[119], rate, 0.03 * rate);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(relu_closed_form),
-        cmocka_unit_test(linear_closed_form),
-        cmocka_unit_test(erf_by_hand),
+        cmocka_unit_test(near_one),           cmocka_unit_test(kinked_near_one), cmocka_unit_test(relu_closed_form),
+        cmocka_unit_test(linear_closed_form), cmocka_unit_test(erf_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

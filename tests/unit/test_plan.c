@@ -384,7 +384,7 @@ static void pending_cells(void **state)
     int8_t *status = malloc((size_t)units);
     int64_t wanted = 0;
     for (int64_t unit = 0; unit < units; unit++) {
-        status[unit] = unit < 15 ? EOC_DONE : (int8_t)(unit * 7 % 5); /* the first cell has nothing left */
+        status[unit] = (int8_t)(unit < 15 ? EOC_DONE : unit * 7 % 5); /* the first cell has nothing left */
         wanted += eoc_plan_is_pending(status[unit]);
     }
     eoc_cell *cells = NULL;

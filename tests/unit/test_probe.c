@@ -227,6 +227,178 @@ static void statistics(void **state)
     }
 }
 
+/* J = dh^L/dh^0 at input 0, entry by entry: J[i][k]. */
+static void plain_jacobian(const plain_network *p, const passes *s, double j[MAX_WIDTH][MAX_WIDTH])
+{
+    const int width = p->law.width;
+    for (int i = 0; i < width; i++) {
+        for (int k = 0; k < width; k++) {
+            j[i][k] = i == k;
+        }
+    }
+    for (int l = 1; l <= p->law.depth; l++) {
+        double next[MAX_WIDTH][MAX_WIDTH] = {{0}};
+        for (int i = 0; i < width; i++) {
+            const double slope = eoc_activation_dphi(&p->law.activation, s->z[l][i]);
+            for (int k = 0; k < width; k++) {
+                for (int m = 0; m < width; m++) {
+                    next[i][k] += slope * p->w[l][i][m] * j[m][k];
+                }
+            }
+        }
+        memcpy(j, next, sizeof next);
+    }
+}
+
+/* log |det J| by elimination with row exchanges; -inf when J is singular. */
+static double log_determinant(double j[MAX_WIDTH][MAX_WIDTH], int width)
+{
+    double sum = 0.0;
+    for (int c = 0; c < width; c++) {
+        int pivot = c;
+        for (int i = c + 1; i < width; i++) {
+            pivot = fabs(j[i][c]) > fabs(j[pivot][c]) ? i : pivot;
+        }
+        for (int k = 0; k < width; k++) {
+            const double exchanged = j[c][k];
+            j[c][k] = j[pivot][k];
+            j[pivot][k] = exchanged;
+        }
+        if (j[c][c] == 0.0) {
+            return -INFINITY;
+        }
+        sum += log(fabs(j[c][c]));
+        for (int i = c + 1; i < width; i++) {
+            const double factor = j[i][c] / j[c][c];
+            for (int k = c; k < width; k++) {
+                j[i][k] -= factor * j[c][k];
+            }
+        }
+    }
+    return sum;
+}
+
+/* sum over rows (or columns) i of (sum over k of J[i][k] x[k])^2, with the image in y */
+static double plain_apply(double j[MAX_WIDTH][MAX_WIDTH], int width, bool transposed, const double *x, double *y)
+{
+    double norm2 = 0.0;
+    for (int i = 0; i < width; i++) {
+        y[i] = 0.0;
+        for (int k = 0; k < width; k++) {
+            y[i] += (transposed ? j[k][i] : j[i][k]) * x[k];
+        }
+        norm2 += y[i] * y[i];
+    }
+    return norm2;
+}
+
+/*
+ * The statistics jacobian, finite_width and spectrum against the plain reference: |J u|^2 and |J^t J u|^2 with the
+ * probe's own u; the singular values through three functions of them, sum s^2 = |J|_F^2, sum s^4 = |J J^t|_F^2 and
+ * sum log s = sum log |det W_l| + sum log |phi'|; the exact zeros of a relu network through its dead rows.
+ */
+static void jacobians(void **state)
+{
+    (void)state;
+    enum { DEPTH = 4, WIDTH = 11, PROBES = 3 };
+    static const char *const names[] = {"linear", "tanh", "leaky_relu", "relu", "gelu", "sin"};
+    for (size_t a = 0; a < sizeof names / sizeof names[0]; a++) {
+        const eoc_network law = network_of(names[a], a % 2 ? "orthogonal" : "gaussian", DEPTH, WIDTH);
+        eoc_probe asked = probe_of("pair", 0);
+        asked.statistics = EOC_STATISTIC_JACOBIAN | EOC_STATISTIC_FINITE_WIDTH | EOC_STATISTIC_SPECTRUM;
+        asked.jacobian_probes = PROBES;
+        asked.spectrum_modes = 1024;
+        plain_network p;
+        write_out(&law, &p);
+        double x[2 * MAX_WIDTH], j[MAX_WIDTH][MAX_WIDTH];
+        asked.inputs.kind->fill(&asked.inputs, law.key, WIDTH, asked.inputs.variance, x);
+        passes s[2];
+        for (int c = 0; c < 2; c++) {
+            memcpy(s[c].h[0], x + c * WIDTH, sizeof(double) * WIDTH);
+            plain_forward(&p, 0, &s[c]);
+        }
+        plain_jacobian(&p, &s[0], j);
+
+        double chi_1[DEPTH], kurtosis[DEPTH], m1 = NAN, m2 = NAN, log_values[MAX_WIDTH];
+        eoc_probe_rows rows = {.chi_1 = chi_1,
+                               .kurtosis = kurtosis,
+                               .log_jacobian_m1 = &m1,
+                               .log_jacobian_m2 = &m2,
+                               .log_singular_values = log_values};
+        const int layers[DEPTH] = {1, 2, 3, 4};
+        eoc_probe_workspace *workspace = NULL;
+        assert_int_equal(eoc_probe_workspace_create(&asked, MAX_DEPTH, MAX_WIDTH, &workspace), EOC_OK);
+        eoc_outcome outcome;
+        assert_true(
+            eoc_probe_run(&asked, &law, asked.inputs.variance, layers, DEPTH, workspace, NULL, &rows, &outcome));
+        eoc_probe_workspace_destroy(&workspace);
+
+        double first = 0.0, second = 0.0;
+        for (int c = 0; c < PROBES; c++) {
+            double u[WIDTH], ju[WIDTH], jju[WIDTH], norm2 = 0.0;
+            const eoc_stream stream = {law.key, 0, EOC_TENSOR_TANGENT, (uint32_t)c};
+            eoc_rng_normals(&stream, u, WIDTH);
+            for (int i = 0; i < WIDTH; i++) {
+                norm2 += u[i] * u[i];
+            }
+            first += plain_apply(j, WIDTH, false, u, ju) / norm2 / PROBES;
+            second += plain_apply(j, WIDTH, true, ju, jju) / norm2 / PROBES;
+        }
+        CHECK_NEAR(m1, log(first), 1e-12);
+        CHECK_NEAR(m2, log(second), 1e-12);
+
+        for (int l = 1; l <= DEPTH; l++) {
+            double slopes = 0.0, ratio = 0.0;
+            for (int c = 0; c < 2; c++) {
+                double square = 0.0, fourth = 0.0;
+                for (int i = 0; i < WIDTH; i++) {
+                    slopes += pow(eoc_activation_dphi(&law.activation, s[c].z[l][i]), 2.0);
+                    square += pow(s[c].z[l][i], 2.0);
+                    fourth += pow(s[c].z[l][i], 4.0);
+                }
+                ratio += WIDTH * fourth / (square * square) / 2.0;
+            }
+            CHECK_RELATIVE(chi_1[l - 1], 1.7 * slopes / (2 * WIDTH), 1e-12);
+            CHECK_RELATIVE(kurtosis[l - 1], ratio, 1e-12);
+        }
+
+        double square = 0.0, fourth = 0.0, logs = 0.0, frobenius = 0.0, gram2 = 0.0;
+        double log_det = 0.0; /* of the factors, each well conditioned, which J is not */
+        int least_alive = WIDTH, zeros = 0;
+        for (int i = 0; i < WIDTH; i++) {
+            assert_true(i == 0 || log_values[i] <= log_values[i - 1]);
+            zeros += log_values[i] == -INFINITY;
+            square += exp(2.0 * log_values[i]);
+            fourth += exp(4.0 * log_values[i]);
+            logs += log_values[i];
+            for (int k = 0; k < WIDTH; k++) {
+                frobenius += j[i][k] * j[i][k];
+                double gram = 0.0;
+                for (int m = 0; m < WIDTH; m++) {
+                    gram += j[i][m] * j[k][m];
+                }
+                gram2 += gram * gram;
+            }
+        }
+        for (int l = 1; l <= DEPTH; l++) {
+            int alive = 0;
+            for (int i = 0; i < WIDTH; i++) {
+                const double slope = eoc_activation_dphi(&law.activation, s[0].z[l][i]);
+                alive += slope != 0.0;
+                log_det += log(fabs(slope));
+            }
+            log_det += log_determinant(p.w[l], WIDTH);
+            least_alive = alive < least_alive ? alive : least_alive;
+        }
+        CHECK_RELATIVE(square, frobenius, 1e-11);
+        CHECK_RELATIVE(fourth, gram2, 1e-11);
+        assert_int_equal(zeros, WIDTH - least_alive);
+        if (zeros == 0) {
+            CHECK_NEAR(logs, log_det, 1e-11);
+        }
+    }
+}
+
 /*
  * The plain reference's dE/dz^l against central differences of E in z^l, every activation: error h^2 E'''/6 + eps E/h,
  * 1e-8 of the gradient's size at h = 1e-5. Together with `statistics` this checks the probe's gradients against the
@@ -471,10 +643,10 @@ int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statistics),   cmocka_unit_test(finite_differences), cmocka_unit_test(inputs),
-        cmocka_unit_test(pair_classes), cmocka_unit_test(tiny_signals),       cmocka_unit_test(isometry),
-        cmocka_unit_test(overflow),     cmocka_unit_test(dead_network),       cmocka_unit_test(forward_only),
-        cmocka_unit_test(giving_up),    cmocka_unit_test(kept_layers),
+        cmocka_unit_test(statistics),   cmocka_unit_test(finite_differences), cmocka_unit_test(jacobians),
+        cmocka_unit_test(inputs),       cmocka_unit_test(pair_classes),       cmocka_unit_test(tiny_signals),
+        cmocka_unit_test(isometry),     cmocka_unit_test(overflow),           cmocka_unit_test(dead_network),
+        cmocka_unit_test(forward_only), cmocka_unit_test(giving_up),          cmocka_unit_test(kept_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

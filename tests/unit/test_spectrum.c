@@ -10,7 +10,9 @@
 #include "eoc/spectrum.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double PI = 3.14159265358979323846;
 
@@ -71,8 +73,9 @@ static void fuss_catalan(void **state)
     /* Orthogonal: all of it at sigma_w2^L. */
     s = spectrum("linear", 1.3, 1.0, 40, 0.0);
     const eoc_spectrum_shape shape = eoc_spectrum_shape_of(s);
-    CHECK_NEAR(shape.mass_of_atom, 1.0, 1e-12);
-    CHECK_NEAR(shape.log_atom, 40.0 * log(1.3), 1e-12);
+    assert_int_equal(shape.num_atoms, 1);
+    CHECK_NEAR(shape.atom_mass[0], 1.0, 1e-12);
+    CHECK_NEAR(shape.log_atom[0], 40.0 * log(1.3), 1e-12);
     eoc_spectrum_destroy(&s);
 }
 
@@ -136,9 +139,10 @@ static void moments(void **state)
         }
         /* Midpoints of r, log lambda = edge - range r^3: the density starts as a root at the edge. */
         const double range = 40.0 * (k->depth + 1);
-        double mass = shape.mass_at_zero + shape.mass_of_atom;
-        const double atom = shape.mass_of_atom > 0.0 ? exp(shape.log_atom - shape.log_m1) : 0.0;
-        double m1 = shape.mass_of_atom * atom, m2 = shape.mass_of_atom * atom * atom, below = 1.0;
+        const double atom_mass = shape.num_atoms > 0 ? shape.atom_mass[0] : 0.0;
+        double mass = shape.mass_at_zero + atom_mass;
+        const double atom = shape.num_atoms > 0 ? exp(shape.log_atom[0] - shape.log_m1) : 0.0;
+        double m1 = atom_mass * atom, m2 = atom_mass * atom * atom, below = 1.0;
         for (int n = 0; n < POINTS; n++) {
             const double r = (n + 0.5) / POINTS, y = shape.log_lambda_max - range * r * r * r;
             double density = 0.0, cdf = 0.0;
@@ -162,9 +166,156 @@ static void moments(void **state)
     }
 }
 
+/*
+ * Quantiles of products of random matrices, by LAPACK (tests/reference/singular_values.py): the distribution function
+ * there, good to a few times 1/500. Smooth and kinked phi, gaussian and orthogonal, one layer to ten, with gaps and
+ * atoms.
+ */
+static void singular_values_of_matrices(void **state)
+{
+    (void)state;
+    FILE *file = fopen(EOC_TEST_REFERENCE "/singular_values.csv", "r");
+    assert_non_null(file);
+    char line[256], name[64];
+    double sigma_w2 = 0.0, q = 0.0, s_1 = 0.0, level = 0.0, y = 0.0;
+    int depth = 0, rows = 0;
+    assert_non_null(fgets(line, sizeof line, file));
+    while (fgets(line, sizeof line, file)) {
+        assert_int_equal(sscanf(line, "%63[^,],%lf,%lf,%d,%lf,%lf,%lf", name, &sigma_w2, &q, &depth, &s_1, &level, &y),
+                         7);
+        eoc_spectrum *s = spectrum(name, sigma_w2, q, depth, s_1);
+        double cdf = 0.0, above = 0.0;
+        const double lower = y - 1e-5, higher = y + 1e-5; /* on either side of an atom */
+        eoc_spectrum_fill(s, &lower, 1, NULL, &cdf);
+        eoc_spectrum_fill(s, &higher, 1, NULL, &above);
+        if (!(cdf <= level + 0.008 && above >= level - 0.008)) {
+            fail_msg("%s, q %g, depth %d, s_1 %g: P(log lambda <= %g) is %.6g, not %g", name, q, depth, s_1, y, cdf,
+                     level);
+        }
+        rows++;
+        eoc_spectrum_destroy(&s);
+    }
+    fclose(file);
+    assert_true(rows > 200);
+}
+
+/*
+ * Every activation, to where its smooth law is narrow or wide, deep or shallow: no NaN, a distribution function that
+ * rises from the mass at 0 to 1, and its first two moments E[lambda^k], by Riemann sums over it, as in `moments`.
+ */
+static void every_activation(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tanh",         "erf",       "sigmoid", "elu",        "elu(alpha=0.1)",
+                                        "elu(alpha=2)", "selu",      "gelu",    "silu",       "softplus",
+                                        "sin",          "hard_tanh", "relu",    "leaky_relu", "linear"};
+    static const double variances[] = {0.01, 3.0};
+    static const int depths[] = {1, 2, 30};
+    enum { POINTS = 400 };
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        for (int k = 0; k < 12; k++) {
+            const double q = variances[k % 2], s_1 = k < 6 ? 0.0 : -1.0;
+            const int depth = depths[k / 2 % 3];
+            eoc_spectrum *s = spectrum(names[n], 1.3, q, depth, s_1);
+            const eoc_spectrum_shape shape = eoc_spectrum_shape_of(s);
+            if (isnan(shape.log_lambda_max)) { /* nothing but atoms */
+                eoc_spectrum_destroy(&s);
+                continue;
+            }
+            /* Steps of the distribution function from far below the mean to the edge, or to the atom above it. */
+            const double range = 25.0 + 3.0 * depth;
+            double m1 = 0.0, m2 = 0.0, above = 1.0, above_y = shape.log_lambda_max;
+            for (int i = 0; i < shape.num_atoms; i++) {
+                above_y = fmax(above_y, shape.log_atom[i]);
+            }
+            above_y += 1e-12 * fabs(above_y);
+            const double start = above_y;
+            for (int i = 1; i <= POINTS; i++) {
+                const double y = start - range * pow((double)i / POINTS, 3.0);
+                double cdf = 0.0, density = 0.0;
+                eoc_spectrum_fill(s, &y, 1, &density, &cdf);
+                if (!(density >= 0.0 && cdf >= shape.mass_at_zero && cdf <= above + 1e-9)) {
+                    fail_msg("%s, q %g, depth %d, s_1 %g at %.9g: density %g, cdf %.12g below %.12g", names[n], q,
+                             depth, s_1, y, density, cdf, above);
+                }
+                const double lambda = exp(0.5 * (y + above_y) - shape.log_m1);
+                m1 += (above - cdf) * lambda;
+                m2 += (above - cdf) * lambda * lambda;
+                above = cdf;
+                above_y = y;
+            }
+            if (!(fabs(m1 - 1.0) < 0.01 && fabs(m2 / shape.m2_over_m1_2 - 1.0) < 0.02)) {
+                fail_msg("%s, q %g, depth %d, s_1 %g: moments %g and %g of 1 and %g", names[n], q, depth, s_1, m1, m2,
+                         shape.m2_over_m1_2);
+            }
+            eoc_spectrum_destroy(&s);
+        }
+    }
+}
+
+/* One orthogonal tanh layer: lambda = sigma_w2/cosh^4(sqrt(q) z), so P(lambda > y) = erf(z/sqrt 2) in closed form, and
+ * the density in log lambda is phi(z)/(2 sqrt(q) tanh u). leaky_relu: two atoms of 1/2. */
+static void one_orthogonal_layer(void **state)
+{
+    (void)state;
+    eoc_spectrum *s = spectrum("tanh", 1.3, 0.57, 1, 0.0);
+    for (double z = 0.05; z < 6.0; z += 0.4) {
+        const double u = sqrt(0.57) * z, y = log(1.3) - 4.0 * log(cosh(u));
+        double density = 0.0, cdf = 0.0;
+        eoc_spectrum_fill(s, &y, 1, &density, &cdf);
+        CHECK_NEAR(cdf, erfc(z / sqrt(2.0)), 1e-11);
+        const double want = 2.0 * exp(-0.5 * z * z) / sqrt(2.0 * PI) / (4.0 * sqrt(0.57) * tanh(u));
+        CHECK_NEAR(density, want, 1e-9 * fmax(1e-3, want));
+    }
+    eoc_spectrum_destroy(&s);
+    s = spectrum("leaky_relu(slope=0.5)", 2.0, 1.0, 1, 0.0);
+    const eoc_spectrum_shape shape = eoc_spectrum_shape_of(s);
+    assert_int_equal(shape.num_atoms, 2);
+    CHECK_NEAR(shape.atom_mass[0] + shape.atom_mass[1], 1.0, 1e-15);
+    const double between = log(1.0);
+    double cdf = 0.0;
+    eoc_spectrum_fill(s, &between, 1, NULL, &cdf);
+    CHECK_NEAR(cdf, 0.5, 1e-15);
+    eoc_spectrum_destroy(&s);
+}
+
+/* One gaussian layer of relu: half a Wishart matrix. Marchenko & Pastur 1967, ratio 1/2, times sigma_w2: the density
+ * goes from (1 - sqrt(1/2))^2 to (1 + sqrt(1/2))^2. A slope of 0.01 adds a part far below, across a gap, of mass 1/2.
+ */
+static void gaps(void **state)
+{
+    (void)state;
+    eoc_spectrum *s = spectrum("relu", 1.0, 1.0, 1, -1.0);
+    eoc_spectrum_shape shape = eoc_spectrum_shape_of(s);
+    CHECK_NEAR(shape.log_lambda_min, 2.0 * log(1.0 - sqrt(0.5)), 1e-9);
+    CHECK_NEAR(shape.log_lambda_max, 2.0 * log(1.0 + sqrt(0.5)), 1e-9);
+    eoc_spectrum_destroy(&s);
+    s = spectrum("leaky_relu(slope=0.01)", 1.0, 1.0, 1, -1.0);
+    shape = eoc_spectrum_shape_of(s);
+    CHECK_NEAR(shape.log_gap_max, 2.0 * log(1.0 - sqrt(0.5)), 5e-3);
+    assert_true(shape.log_gap_min < -6.0 && shape.log_lambda_min < shape.log_gap_min);
+    const double middle = 0.5 * (shape.log_gap_min + shape.log_gap_max), just_above = shape.log_gap_max + 1e-7,
+                 just_below = shape.log_gap_min - 1e-7;
+    double density = 1.0, cdf = 0.0;
+    eoc_spectrum_fill(s, &middle, 1, &density, &cdf);
+    CHECK_NEAR(density, 0.0, 0.0);
+    CHECK_NEAR(cdf, 0.5, 1e-12);
+    eoc_spectrum_fill(s, &just_above, 1, &density, &cdf);
+    assert_true(density > 0.0);
+    CHECK_NEAR(cdf, 0.5, 1e-8);
+    eoc_spectrum_fill(s, &just_below, 1, &density, &cdf);
+    assert_true(density > 0.0);
+    CHECK_NEAR(cdf, 0.5, 1e-8);
+    eoc_spectrum_destroy(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(singular_values_of_matrices),
+        cmocka_unit_test(every_activation),
+        cmocka_unit_test(one_orthogonal_layer),
+        cmocka_unit_test(gaps),
         cmocka_unit_test(fuss_catalan),
         cmocka_unit_test(free_projections),
         cmocka_unit_test(moments),

@@ -113,7 +113,7 @@ def draw_spread(axes, rows):
             axes.annotate(f"{spread:.2g}", (spread, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_xlim(0, 1.18 * greatest)
     axes.set_title("squared singular values: standard deviation / mean")
-    key(axes, [Patch(color=GOOD, label="trainable"), Patch(color=FAIR, label="with gradients that change"),
+    key(axes, [Patch(color=GOOD, label="trainable"), Patch(color=FAIR, label="gradients change or differ"),
                Patch(color=BAD, label="not at this depth")])
 
 
