@@ -137,7 +137,7 @@ int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 /** The sampler that a network of this probe is drawn with. */
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network);
 
-/** Predicted seconds of one core for probing a network: see src/study/cost.c. */
+/** Predicted seconds of one core for probing a network: operations times constants of one machine; see cost.h. */
 double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network);
 
 /**

@@ -34,6 +34,9 @@ void eoc_sweep_clear(eoc_sweep *sweep);
  */
 eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors);
 
+/** The same of a text, such as the resolved sweep that a result file holds; `name` stands for the file in mistakes. */
+eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors);
+
 /**
  * The resolved sweep: every key that is read, with its value in canonical spelling, one a line, in the table's order;
  * sections are nested by two spaces, lists written [a, b]. Reading it back as a sweep file gives the same text. With

@@ -61,18 +61,13 @@ static char *read_file(eoc_mistakes *mistakes, size_t *num_bytes)
     return bytes;
 }
 
-/* False when the file cannot be read at all: what is missing from it is then not known. */
-static bool entries_from_file(eoc_entry *entries, eoc_mistakes *mistakes, int num_sets)
+/* False when the text is not understood at all: what is missing from it is then not known. */
+static bool entries_from_text(eoc_entry *entries, eoc_mistakes *mistakes, const char *bytes, size_t num_bytes,
+                              int num_sets)
 {
-    size_t num_bytes = 0;
-    char *bytes = read_file(mistakes, &num_bytes);
-    if (!bytes) {
-        return false;
-    }
     eoc_document document;
     eoc_place place = {-1, 0, 0};
     const eoc_status status = eoc_document_parse(bytes, num_bytes, &document, &place.line, &place.column);
-    free(bytes);
     if (status != EOC_OK) {
         eoc_mistakes_add(mistakes, place, NULL, "%s", eoc_status_why());
         return false;
@@ -80,6 +75,15 @@ static bool entries_from_file(eoc_entry *entries, eoc_mistakes *mistakes, int nu
     eoc_entries_from_document(entries, mistakes, &document, "", num_sets, -1);
     eoc_document_clear(&document);
     return true;
+}
+
+static bool entries_from_file(eoc_entry *entries, eoc_mistakes *mistakes, int num_sets)
+{
+    size_t num_bytes = 0;
+    char *bytes = read_file(mistakes, &num_bytes);
+    const bool understood = bytes && entries_from_text(entries, mistakes, bytes, num_bytes, num_sets);
+    free(bytes);
+    return understood;
 }
 
 /* -- from entries to a sweep -- */
@@ -215,7 +219,9 @@ void eoc_sweep_clear(eoc_sweep *sweep)
     *sweep = (eoc_sweep){0};
 }
 
-eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors)
+/* text: NULL, or what stands in the place of the file */
+static eoc_status read_sweep(const char *path, const char *text, const char *const *sets, int num_sets,
+                             eoc_sweep *sweep, eoc_text *errors)
 {
     *sweep = (eoc_sweep){0};
     const int num_keys = eoc_config_key_count();
@@ -226,7 +232,8 @@ eoc_status eoc_config_read(const char *path, const char *const *sets, int num_se
     }
     mistakes->path = path;
     mistakes->sets = sets;
-    const bool complete = strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
+    const bool complete = text ? entries_from_text(entries, mistakes, text, strlen(text), num_sets)
+                               : strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
     eoc_entries_from_sets(entries, mistakes, num_sets);
     read_rows(entries, complete, sweep, mistakes);
     check_unread(entries, sweep, mistakes);
@@ -246,4 +253,14 @@ eoc_status eoc_config_read(const char *path, const char *const *sets, int num_se
         return EOC_FAIL(EOC_ERR_USAGE, "%d mistake%s in the sweep", num_mistakes, num_mistakes == 1 ? "" : "s");
     }
     return EOC_OK;
+}
+
+eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors)
+{
+    return read_sweep(path, NULL, sets, num_sets, sweep, errors);
+}
+
+eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors)
+{
+    return read_sweep(name, text, NULL, 0, sweep, errors);
 }

@@ -249,11 +249,12 @@ static bool implicit_can_draw(const eoc_initializer *initializer)
     return initializer->kind->law == EOC_LAW_NORMAL || initializer->kind->law == EOC_LAW_HAAR;
 }
 
-/* Normals, projections and the fixed cost of the calls, measured on one core with AVX-512. */
+/* Fitted as those of explicit weights: calls, a column's, a pair of columns'; normals and projections. */
 static double implicit_operations(const eoc_matrix *m, int columns)
 {
     const double n = m->fan_out > m->fan_in ? m->fan_out : m->fan_in, b = columns;
-    return 20000.0 + n * b * (60.0 + (is_haar(m) ? 10.0 : 6.0) * b);
+    return is_haar(m) ? 5300.0 + b * (2400.0 + 29.0 * b) + n * b * (16.0 + 8.9 * b)
+                      : 5400.0 + b * (2700.0 + 86.0 * b) + n * b * (24.0 + 4.5 * b);
 }
 
 const eoc_sampler eoc_sampler_implicit = {

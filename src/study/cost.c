@@ -1,27 +1,167 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "eoc/probe.h"
+#include "eoc/cost.h"
+
+#include "probe_memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
- * Seconds of one core, measured on an AMD EPYC with AVX-512: an operation of a sampler, what a value costs beside the
- * matrices (phi, its slope, statistics), a Gram matrix's multiply-add, and a layer's calls. Balance needs their ratios.
+ * Seconds of one core, measured on an AMD EPYC with AVX-512. Other machines differ in the whole and, by 2 or so, in the
+ * ratios; eoc_cost_calibrate and eoc_cost_fit correct both.
  */
-static const double SECONDS_PER_OPERATION = 1.0e-10;
-static const double SECONDS_PER_VALUE = 1.0e-8;
-static const double SECONDS_PER_PRODUCT = 1.0e-10;
-static const double SECONDS_PER_LAYER = 3.0e-6;
-static const double NUM_CUBES = 5.0; /* N^3 multiply-adds a layer of the statistic spectrum, the end shared out */
+static const double SECONDS_PER_OPERATION = 1.0e-10;  /* of a sampler */
+static const double SECONDS_PER_PRODUCT = 1.0e-10;    /* a multiply-add of a Gram matrix */
+static const double SECONDS_PER_NORMAL = 1.1e-9;      /* of the bias */
+static const double SECONDS_PER_VALUE_UP = 1.7e-9;    /* beside phi: copies, scales, statistics */
+static const double SECONDS_PER_VALUE_DOWN = 0.8e-9;  /* the same on the way back */
+static const double SECONDS_PER_VALUE_WIDTH = 0.9e-9; /* of the statistic finite_width */
+static const double SECONDS_PER_LAYER = 0.4e-6;       /* calls, each way */
+static const double SECONDS_PER_NETWORK = 5.0e-6;     /* inputs, read-out */
+static const double SECONDS_PER_SQUARE = 4.3e-8;      /* of the singular values, N^2 and N^3 a layer */
+static const double SECONDS_PER_CUBE = 2.9e-10;
+
+/* Of a product by implicit weights and its transposed one, whose mean the sampler tells. */
+static const double IMPLICIT_UP = 0.7;
+
+/* Nanoseconds a value: phi alone, and with its slope. A kind that is not listed costs as the last row. */
+static const struct {
+    const char *name;
+    double phi, phi_dphi;
+} activations[] = {
+    {"linear", 0.3, 0.5}, {"relu", 0.3, 0.5},     {"leaky_relu", 0.7, 1.2}, {"tanh", 3.1, 3.8}, {"hard_tanh", 0.6, 0.9},
+    {"erf", 6.2, 7.7},    {"sigmoid", 1.9, 3.9},  {"elu", 3.2, 5.2},        {"selu", 3.2, 5.2}, {"gelu", 8.1, 16.9},
+    {"silu", 1.9, 4.0},   {"softplus", 3.5, 5.4}, {"sin", 1.3, 2.7},        {NULL, 3.0, 5.0},
+};
+
+static double phi_seconds(const eoc_activation *activation, bool slopes)
+{
+    int row = 0;
+    while (activations[row].name && strcmp(activations[row].name, activation->kind->name) != 0) {
+        row++;
+    }
+    return 1e-9 * (slopes ? activations[row].phi_dphi : activations[row].phi);
+}
 
 double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
 {
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
     const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
-    const int inputs = probe->inputs.kind->num_inputs(&probe->inputs), tangents = eoc_probe_tangents(probe);
-    const double columns = inputs + tangents, n = network->width;
+    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs), tangents = eoc_probe_tangents(probe);
+    const double inputs = num_inputs, columns = inputs + tangents, n = network->width;
     const bool way_back = (probe->statistics & (EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN)) != 0;
-    const double layer = sampler->operations(&matrix, inputs + tangents) * SECONDS_PER_OPERATION +
-                         columns * n * SECONDS_PER_VALUE + columns * columns * n * SECONDS_PER_PRODUCT +
-                         SECONDS_PER_LAYER;
+    const bool finite_width = (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
-    const double all_of_j = spectrum ? n * n * n * NUM_CUBES * SECONDS_PER_PRODUCT : 0.0;
-    return network->depth * (layer * (way_back ? 2.0 : 1.0) + all_of_j);
+    const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION;
+    const double up_share = sampler->kept_bytes(&matrix, 1) ? IMPLICIT_UP : 1.0;
+    const double gram = inputs * inputs * n * SECONDS_PER_PRODUCT;
+    const double up = product * up_share + gram + columns * n * SECONDS_PER_VALUE_UP +
+                      inputs * n * phi_seconds(&network->activation, way_back || finite_width || spectrum) +
+                      (network->bias_variance > 0.0 ? n * SECONDS_PER_NORMAL : 0.0) +
+                      (finite_width ? inputs * n * SECONDS_PER_VALUE_WIDTH : 0.0) + SECONDS_PER_LAYER;
+    const double down = product * (2.0 - up_share) + gram + columns * n * SECONDS_PER_VALUE_DOWN + SECONDS_PER_LAYER;
+    const double all_of_j = sampler->operations(&matrix, network->width) * SECONDS_PER_OPERATION +
+                            n * n * (SECONDS_PER_SQUARE + n * SECONDS_PER_CUBE);
+    const double ups = way_back && !eoc_probe_keeps_all(probe, network) ? 2.0 : 1.0;
+    return SECONDS_PER_NETWORK + columns * n * SECONDS_PER_NORMAL +
+           network->depth * (ups * up + (way_back ? down : 0.0) + (spectrum ? all_of_j : 0.0));
+}
+
+/* -- ratios of measured to predicted -- */
+
+static bool is_row(const eoc_cost_row *row, const char *const *names, const eoc_sampler *sampler)
+{
+    return row->sampler == sampler && strcmp(row->names[0], names[0]) == 0 && strcmp(row->names[1], names[1]) == 0 &&
+           strcmp(row->names[2], names[2]) == 0;
+}
+
+static void names_of(const eoc_grid *grid, const eoc_unit *unit, const char *names[3])
+{
+    static const eoc_axis_id ids[3] = {EOC_AXIS_ARCHITECTURE, EOC_AXIS_ACTIVATION, EOC_AXIS_INITIALIZER};
+    for (int i = 0; i < 3; i++) {
+        names[i] = grid->axes[ids[i]].names[unit->indices[ids[i]]];
+    }
+}
+
+static eoc_cost_row *find_row(const eoc_cost *cost, const char *const *names, const eoc_sampler *sampler)
+{
+    for (int i = 0; i < cost->num_rows; i++) {
+        if (is_row(&cost->rows[i], names, sampler)) {
+            return &cost->rows[i];
+        }
+    }
+    return NULL;
+}
+
+eoc_status eoc_cost_add(eoc_cost *cost, const eoc_grid *grid, const eoc_probe *probe, int64_t unit, double measured,
+                        int64_t units)
+{
+    const eoc_unit u = eoc_grid_get(grid, 0, unit);
+    const eoc_sampler *sampler = eoc_probe_sampler(probe, &u.network);
+    const char *names[3];
+    names_of(grid, &u, names);
+    eoc_cost_row *row = find_row(cost, names, sampler);
+    if (!row) {
+        eoc_cost_row *larger = realloc(cost->rows, sizeof *larger * (size_t)(cost->num_rows + 1));
+        EOC_REQUIRE(larger, EOC_ERR_NOMEM, "out of memory");
+        cost->rows = larger;
+        row = &cost->rows[cost->num_rows];
+        *row = (eoc_cost_row){.sampler = sampler};
+        for (int i = 0; i < 3; i++) {
+            row->names[i] = strdup(names[i]);
+            if (!row->names[i]) {
+                abort(); /* a name: such text is small */
+            }
+        }
+        cost->num_rows++;
+    }
+    row->measured += measured;
+    row->predicted += (double)units * eoc_probe_seconds(probe, &u.network);
+    row->units += units;
+    return EOC_OK;
+}
+
+double eoc_cost_ratio(const eoc_cost_row *row)
+{
+    return row->measured / row->predicted;
+}
+
+/* Of a kind that was not measured: the geometric mean of those that were, with its sampler where there are such. */
+static double typical_ratio(const eoc_cost *cost, const eoc_sampler *sampler)
+{
+    double sum[2] = {0.0, 0.0};
+    int count[2] = {0, 0};
+    for (int i = 0; i < cost->num_rows; i++) {
+        const int same = cost->rows[i].sampler == sampler;
+        sum[same] += log(eoc_cost_ratio(&cost->rows[i]));
+        count[same]++;
+    }
+    const int total = count[0] + count[1];
+    return count[1] ? exp(sum[1] / count[1]) : total ? exp((sum[0] + sum[1]) / total) : 1.0;
+}
+
+double eoc_cost_seconds(const eoc_cost *cost, const eoc_grid *grid, const eoc_probe *probe, int64_t unit)
+{
+    const eoc_unit u = eoc_grid_get(grid, 0, unit);
+    const double seconds = eoc_probe_seconds(probe, &u.network);
+    if (!cost || cost->num_rows == 0) {
+        return seconds;
+    }
+    const eoc_sampler *sampler = eoc_probe_sampler(probe, &u.network);
+    const char *names[3];
+    names_of(grid, &u, names);
+    const eoc_cost_row *row = find_row(cost, names, sampler);
+    return seconds * (row ? eoc_cost_ratio(row) : typical_ratio(cost, sampler));
+}
+
+void eoc_cost_clear(eoc_cost *cost)
+{
+    for (int i = 0; i < cost->num_rows; i++) {
+        for (int k = 0; k < 3; k++) {
+            free(cost->rows[i].names[k]);
+        }
+    }
+    free(cost->rows);
+    *cost = (eoc_cost){0};
 }

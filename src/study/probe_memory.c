@@ -89,6 +89,12 @@ static double arena_doubles(const eoc_probe *probe, int max_depth, int max_width
     return fmax(least, fmin(all, limit));
 }
 
+bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network)
+{
+    const demand d = demand_of(probe, network->width);
+    return sizeof(double) * segments_doubles(d, network->depth, network->depth) <= ARENA_BYTES;
+}
+
 /* Doubles of the one allocation beside the arena. */
 static double fixed_doubles(const eoc_probe *probe, int max_width)
 {

@@ -43,6 +43,9 @@ typedef struct {
     size_t layer_doubles, signal_doubles;
 } eoc_segments;
 
+/** Whether the way back finds every layer of such a network kept, so that none is run again. */
+bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network);
+
 /** The longest segments that fit. */
 eoc_segments eoc_probe_segments(const eoc_probe_workspace *w, const eoc_network *network, const eoc_sampler *sampler);
 

@@ -27,10 +27,10 @@ HEADERS = {
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
-    "study": "probe record advise",
+    "study": "probe record advise cost",
     "config": "sweep",
-    "file": "store",
-    "run": "plan run theory_file",
+    "file": "store view",
+    "run": "plan run theory_file simulate",
 }
 
 # Folders in which a foreign header may be included.

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/cost.h"
+
+#include "eoc/record.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_WIDTHS = 3, LAYERS = 8, MIN_RUNS = 2, MAX_RUNS = 64 };
+
+/* Of this thread: what else runs on the machine counts as little as it can. */
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* A grid of one point, whose width and depth are set from kind to kind; its axes are borrowed from the sweep's. */
+typedef struct {
+    eoc_grid grid;
+    double width, depth;
+} pilot;
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The least, middle and greatest width, without repetition. */
+static eoc_status choose_widths(const eoc_axis *axis, double widths[MAX_WIDTHS], int *count)
+{
+    double *sorted = malloc(sizeof(double) * (size_t)axis->count);
+    EOC_REQUIRE(sorted, EOC_ERR_NOMEM, "out of memory");
+    for (int i = 0; i < axis->count; i++) {
+        sorted[i] = axis->values[i];
+    }
+    qsort(sorted, (size_t)axis->count, sizeof *sorted, by_value);
+    const double three[MAX_WIDTHS] = {sorted[0], sorted[axis->count / 2], sorted[axis->count - 1]};
+    *count = 0;
+    for (int i = 0; i < MAX_WIDTHS; i++) {
+        if (*count == 0 || three[i] != widths[*count - 1]) {
+            widths[(*count)++] = three[i];
+        }
+    }
+    free(sorted);
+    return EOC_OK;
+}
+
+/* The least of a few runs: others are disturbed. NaN when there is no memory or the network overflows. */
+static double time_network(const eoc_probe *probe, const eoc_network *network, double seconds)
+{
+    const int depth = network->depth;
+    int layers[LAYERS];
+    for (int l = 0; l < depth; l++) {
+        layers[l] = l + 1;
+    }
+    const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
+    const int modes = !spectrum ? 0 : probe->spectrum_modes < network->width ? probe->spectrum_modes : network->width;
+    eoc_layout layout;
+    eoc_probe_workspace *workspace = NULL;
+    void *block = NULL;
+    double least = NAN;
+    if (eoc_layout_create(probe->statistics, layers, depth, modes, &layout) == EOC_OK) {
+        block = calloc(1, layout.unit_bytes);
+        if (block && eoc_probe_workspace_create(probe, depth, network->width, &workspace) == EOC_OK) {
+            eoc_unit_record record;
+            eoc_layout_unit(&layout, block, &record);
+            const double begun = clock_seconds();
+            for (int run = 0; run < MAX_RUNS && (run < MIN_RUNS || clock_seconds() - begun < seconds); run++) {
+                eoc_outcome outcome;
+                const double from = clock_seconds();
+                eoc_probe_run(probe, network, 1.0, layers, depth, workspace, NULL, &record.probe, &outcome);
+                const double took = clock_seconds() - from;
+                if (outcome.status == EOC_DONE && !(took >= least)) {
+                    least = took;
+                }
+            }
+        }
+    }
+    eoc_probe_workspace_destroy(&workspace);
+    eoc_layout_clear(&layout);
+    free(block);
+    return least;
+}
+
+/* Fewer layers, then narrower, until the runs fit. */
+static void fit_into(const pilot *p, const eoc_probe *probe, double seconds, double *width, double *depth)
+{
+    for (;;) {
+        eoc_network network = eoc_grid_get(&p->grid, 1, 0).network;
+        network.width = (int)*width;
+        network.depth = (int)*depth;
+        if (MIN_RUNS * eoc_probe_seconds(probe, &network) <= seconds) {
+            return;
+        }
+        if (*depth > 1.0) {
+            *depth = floor(*depth / 2.0);
+        } else if (*width > 16.0) {
+            *width = floor(*width / 2.0);
+        } else {
+            return;
+        }
+    }
+}
+
+static eoc_status measure_kind(pilot *p, const eoc_probe *probe, double wanted, double max_depth, double seconds,
+                               eoc_cost *cost)
+{
+    double width = wanted, depth = max_depth < LAYERS ? max_depth : LAYERS;
+    fit_into(p, probe, seconds, &width, &depth);
+    p->width = width;
+    p->depth = depth;
+    const eoc_network network = eoc_grid_get(&p->grid, 1, 0).network;
+    const double took = time_network(probe, &network, seconds);
+    return took > 0.0 ? eoc_cost_add(cost, &p->grid, probe, 0, took, 1) : EOC_OK;
+}
+
+/* The first point's values on the other axes; a middle weight variance, so that most networks live. */
+static void borrow_axes(const eoc_grid *grid, const int kinds[3], pilot *p)
+{
+    for (int id = 0; id < EOC_NUM_AXES; id++) {
+        const eoc_axis *axis = &grid->axes[id];
+        const int at = id < 3 ? kinds[id] : id == EOC_AXIS_WEIGHT_VARIANCE ? axis->count / 2 : 0;
+        p->grid.axes[id] = (eoc_axis){.count = 1,
+                                      .values = axis->values ? axis->values + at : NULL,
+                                      .names = axis->names ? axis->names + at : NULL};
+    }
+    p->grid.axes[EOC_AXIS_WIDTH].values = &p->width;
+    p->grid.axes[EOC_AXIS_DEPTH].values = &p->depth;
+    p->width = p->depth = 1.0;
+}
+
+eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost)
+{
+    double widths[MAX_WIDTHS], max_depth = 1.0;
+    int num_widths = 0;
+    EOC_TRY(choose_widths(&grid->axes[EOC_AXIS_WIDTH], widths, &num_widths));
+    for (int i = 0; i < grid->axes[EOC_AXIS_DEPTH].count; i++) {
+        max_depth = fmax(max_depth, grid->axes[EOC_AXIS_DEPTH].values[i]);
+    }
+    const int counts[3] = {grid->axes[0].count, grid->axes[1].count, grid->axes[2].count};
+    const double share = seconds / ((double)counts[0] * counts[1] * counts[2] * num_widths);
+    int kinds[3];
+    for (kinds[0] = 0; kinds[0] < counts[0]; kinds[0]++) {
+        for (kinds[1] = 0; kinds[1] < counts[1]; kinds[1]++) {
+            for (kinds[2] = 0; kinds[2] < counts[2]; kinds[2]++) {
+                for (int i = 0; i < num_widths; i++) {
+                    pilot p;
+                    borrow_axes(grid, kinds, &p);
+                    EOC_TRY(measure_kind(&p, probe, widths[i], max_depth, share, cost));
+                }
+            }
+        }
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_cost_fit(const eoc_grid *grid, const eoc_probe *probe, const int8_t *status, const double *seconds,
+                        eoc_cost *cost)
+{
+    int64_t cell = 1;
+    for (int id = EOC_AXIS_DEPTH + 1; id < EOC_NUM_AXES; id++) {
+        cell *= grid->axes[id].count;
+    }
+    const int64_t units = (int64_t)eoc_grid_num_units(grid);
+    for (int64_t first = 0; first < units; first += cell) {
+        double sum = 0.0;
+        int64_t count = 0;
+        for (int64_t unit = first; unit < first + cell; unit++) {
+            const bool taken = status[unit] == EOC_DONE && seconds[unit] > 0.0 && isfinite(seconds[unit]);
+            sum += taken ? seconds[unit] : 0.0;
+            count += taken;
+        }
+        if (count > 0) {
+            EOC_TRY(eoc_cost_add(cost, grid, probe, first, sum, count));
+        }
+    }
+    return EOC_OK;
+}
