@@ -93,6 +93,32 @@ DEFINE_MAP(erfc, u15)
 DEFINE_MAP(sin, u10)
 DEFINE_MAP(cos, u10)
 
+/* -- float32 maps of trained networks -- */
+
+static void tanh_both_float(const float *x, float *y, float *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i += FLOATS) {
+        const size_t m = n - i < FLOATS ? n - i : FLOATS;
+        float rest[FLOATS] = {0.0F};
+        vfloat v;
+        memcpy(rest, x + i, m * sizeof(float));
+        memcpy(&v, rest, sizeof v);
+        v = SLEEF_F(tanh, u35)(v);
+        const vfloat d = 1.0F - v * v;
+        memcpy(y + i, &v, m * sizeof(float));
+        memcpy(slope + i, &d, m * sizeof(float));
+    }
+}
+
+static void leaky_both_float(float below, const float *x, float *y, float *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float z = x[i];
+        slope[i] = z > 0.0F ? 1.0F : z < 0.0F ? below : 0.0F;
+        y[i] = z < 0.0F ? below * z : z;
+    }
+}
+
 /* -- reductions: lane i of the accumulator has entries i, i + DOUBLES, ...; the lanes are added in order at the end --
  */
 
@@ -550,6 +576,8 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .cos = map_cos,
     .tanh_slope = tanh_slope,
     .tanh_both = tanh_both,
+    .tanh_both_float = tanh_both_float,
+    .leaky_both_float = leaky_both_float,
     .dots = dots,
     .combine = combine,
     .multiply = multiply_by,
