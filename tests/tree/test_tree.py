@@ -27,7 +27,7 @@ HEADERS = {
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
-    "study": "probe record advise cost",
+    "study": "probe record advise cost data",
     "config": "sweep",
     "file": "store view",
     "run": "plan run theory_file simulate",
