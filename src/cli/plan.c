@@ -165,8 +165,10 @@ static eoc_status size_up(planned *p)
     EOC_REQUIRE(layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&probe->layers, &grid->axes[EOC_AXIS_DEPTH], layers);
     eoc_layout layout = {0};
-    const eoc_status status =
-        eoc_layout_create(probe->statistics, layers, num_layers, eoc_probe_modes(probe, grid), &layout);
+    eoc_status status = eoc_layout_create(probe->statistics, layers, num_layers, eoc_probe_modes(probe, grid), &layout);
+    if (status == EOC_OK && probe->train) {
+        status = eoc_layout_add_training(probe->train, &layout);
+    }
     if (status == EOC_OK) {
         p->file_bytes = eoc_store_bytes(&(eoc_store_plan){.grid = grid, .layout = &layout});
     }

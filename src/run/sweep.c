@@ -5,6 +5,7 @@
 #include "eoc/plan.h"
 #include "eoc/record.h"
 #include "eoc/store.h"
+#include "eoc/study.h"
 
 #include "progress.h"
 #include "provenance.h"
@@ -65,7 +66,8 @@ typedef struct {
     eoc_text facts;
     double start_time; /* seconds since 1970 */
 
-    eoc_probe_workspace *workspace;
+    eoc_data data; /* what is learnt; empty where nothing is */
+    eoc_study *study;
     unsigned char *blocks; /* (batch_capacity, layout.unit_bytes): finished units not yet written */
     int64_t *batch_units;
     int batch_count, batch_capacity;
@@ -97,6 +99,9 @@ static eoc_status prepare(run *r)
     const int num_layers = eoc_layers_fill(&r->sweep->probe.layers, depths, r->layers);
     EOC_TRY(eoc_layout_create(r->sweep->probe.statistics, r->layers, num_layers,
                               eoc_probe_modes(&r->sweep->probe, &r->sweep->grid), &r->layout));
+    if (r->sweep->probe.train) {
+        EOC_TRY(eoc_layout_add_training(r->sweep->probe.train, &r->layout));
+    }
     eoc_config_resolved(r->sweep, 0, &r->sweep_text);
     eoc_config_resolved(r->sweep, 1, &r->identity_text);
     r->store_plan = (eoc_store_plan){.grid = grid,
@@ -210,9 +215,21 @@ static eoc_status share_state_all(run *r)
     return EOC_OK;
 }
 
+static eoc_status read_data(run *r)
+{
+    const eoc_train *train = r->sweep->probe.train;
+    if (!train) {
+        return EOC_OK;
+    }
+    EOC_TRY(eoc_data_draw(&train->dataset, r->sweep->seed, &r->data));
+    EOC_TRY(eoc_data_keep_first(&r->data, train->dataset.text, train->train_samples, train->test_samples));
+    EOC_TRY(eoc_preprocessing_apply(train->preprocessing, &r->data));
+    return eoc_train_check(train, &r->data);
+}
+
 static eoc_status allocate(run *r)
 {
-    EOC_TRY(eoc_probe_workspace_create(&r->sweep->probe, r->max_depth, r->max_width, &r->workspace));
+    EOC_TRY(eoc_study_create(&r->sweep->probe, &r->data, &r->layout, r->max_depth, r->max_width, &r->study));
     const size_t by_bytes = (size_t)MAX_BATCH_BYTES / r->layout.unit_bytes;
     r->batch_capacity = by_bytes < 1 ? 1 : by_bytes > MAX_BATCH_UNITS ? MAX_BATCH_UNITS : (int)by_bytes;
     r->blocks = calloc((size_t)r->batch_capacity, r->layout.unit_bytes);
@@ -230,7 +247,7 @@ static void print_plan(const run *r)
 {
     char size[32], memory[32];
     bytes_text(eoc_store_bytes(&r->store_plan), size);
-    bytes_text(eoc_probe_workspace_bytes(&r->sweep->probe, r->max_depth, r->max_width), memory);
+    bytes_text(eoc_study_bytes(&r->sweep->probe, &r->data, r->max_depth, r->max_width), memory);
     const double points = eoc_grid_num_points(&r->sweep->grid);
     const int replicas = r->sweep->grid.axes[EOC_AXIS_REPLICA].count;
     fprintf(stderr,
@@ -307,11 +324,7 @@ static eoc_status do_unit(run *r, int64_t unit, double predicted, bool *given_up
     eoc_outcome outcome = {.status = EOC_FAILED};
     const eoc_host host = {.context = r, .tick = tick};
     const double begun = eoc_clock();
-    double variance = NAN;
-    if (eoc_study_input_variance(&r->sweep->probe, &u.network, &variance) != EOC_OK) {
-        outcome.reason = EOC_REASON_MEMORY;
-    } else if (!eoc_probe_run(&r->sweep->probe, &u.network, variance, r->layers, r->layout.num_layers, r->workspace,
-                              &host, &record.probe, &outcome)) {
+    if (!eoc_study_run(r->study, &u.network, &host, &record, &outcome)) {
         *given_up = true;
         return EOC_OK;
     }
@@ -423,7 +436,8 @@ static eoc_status work_all(run *r, eoc_run_summary *summary)
 
 static void release(run *r)
 {
-    eoc_probe_workspace_destroy(&r->workspace);
+    eoc_study_destroy(&r->study);
+    eoc_data_clear(&r->data);
     free(r->blocks);
     free(r->batch_units);
     eoc_plan_clear(&r->plan);
@@ -439,6 +453,7 @@ static eoc_status begin_all(run *r)
 {
     EOC_TRY(eoc_agree_all(r->comm, prepare(r)));
     EOC_TRY(eoc_agree_all(r->comm, check_size(r)));
+    EOC_TRY(eoc_agree_all(r->comm, read_data(r)));
     EOC_TRY(eoc_agree_all(r->comm, allocate(r)));
     EOC_TRY(eoc_agree_all(r->comm, r->rank == 0 ? read_or_create(r) : EOC_OK));
     EOC_TRY(share_state_all(r));

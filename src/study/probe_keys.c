@@ -70,7 +70,7 @@ static bool points_is_read(const void *section, eoc_text *why_not)
 static bool statistic_is_there(const void *section, unsigned bit, const char *name, eoc_text *why_not)
 {
     const unsigned statistics = ((const eoc_probe *)section)->statistics;
-    const bool there = statistics == 0 || (statistics & bit) != 0;
+    const bool there = (statistics == 0 && !((const eoc_probe *)section)->nothing) || (statistics & bit) != 0;
     if (!there) {
         eoc_text_append(why_not, "probe.statistics has no %s", name);
     }
@@ -131,12 +131,16 @@ static eoc_words statistic_words(void)
     return (eoc_words){"statistic", eoc_statistic_count(), statistic_name};
 }
 
+static const char NOTHING[] = "none";
+
 static void statistics_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
 {
     const eoc_words words = statistic_words();
     unsigned *bits = eoc_key_field(row, section);
     *bits = 0;
-    bool go_on = true;
+    eoc_probe *const probe = section;
+    probe->nothing = given->count == 1 && strcmp(given->texts[0], NOTHING) == 0;
+    bool go_on = !probe->nothing;
     for (int i = 0; i < given->count && go_on; i++) {
         int found = 0;
         eoc_status status = eoc_words_find(&words, given->texts[i], &found);
@@ -152,6 +156,10 @@ static void statistics_spell(const eoc_key_row *row, const void *section, eoc_te
 {
     const unsigned *bits = eoc_key_const_field(row, section);
     const char *separator = "[";
+    if (((const eoc_probe *)section)->nothing) {
+        eoc_text_append(out, "%s", NOTHING);
+        return;
+    }
     for (int i = 0; i < eoc_statistic_count(); i++) {
         if (*bits & eoc_statistic_row_of(i)->bit) {
             eoc_text_append(out, "%s%s", separator, statistic_name(i));
@@ -167,6 +175,7 @@ static void statistics_accepts(const eoc_key_row *row, eoc_text *out)
     (void)row;
     eoc_text_append(out, "a list of ");
     eoc_words_append(&words, out);
+    eoc_text_append(out, "; or %s in a sweep that trains", NOTHING);
 }
 
 static const eoc_key_type statistics_type = {
