@@ -147,12 +147,13 @@ static void read_rows(const eoc_entry *entries, bool complete, eoc_sweep *sweep,
     }
 }
 
-/* Whether anything was written under a section. */
+/* Whether a section, or anything under it, was written. */
 static bool is_given(const eoc_entry *entries, const char *section)
 {
     bool given = false;
     for (int row = 0; row < eoc_config_key_count(); row++) {
-        given = given || (entries[row].given && eoc_config_is_under(eoc_config_key_row(row)->name, section));
+        given = given || ((entries[row].given || entries[row].named) &&
+                          eoc_config_is_under(eoc_config_key_row(row)->name, section));
     }
     return given;
 }
