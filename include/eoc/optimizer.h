@@ -11,6 +11,7 @@
 #include "eoc/kind.h"
 #include "eoc/real.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ typedef struct {
     const char *formula; /* w: parameter, g: its gradient, a: learning rate, t: step */
     const char *source;
     eoc_parameter parameters[EOC_MAX_PARAMETERS + 1];
+    bool is_plain;  /* a step is w -= a g and no more: the product that makes g may add to w itself */
     int num_states; /* arrays as long as the parameters; zero at the start */
     /** Step t (from 1) of n parameters w with gradient scale g. p: the kind's parameters. s: unused ones are NULL. */
     void (*update)(const double *p, double learning_rate, int64_t t, double scale, const eoc_real *g, eoc_real *w,

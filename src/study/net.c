@@ -292,18 +292,15 @@ double EOC_NET(loss)(eoc_net *net, const eoc_loss_kind *loss, const int32_t *lab
 
 /* -- backward -- */
 
-/* dE/dW and dE/db of layer l from dE/dz and the layer's input, at `gradient`; dz becomes dE/dz from dE/dh. */
-static void layer_gradient(eoc_net *net, int l, const eoc_real *in, eoc_real *dz, int n, eoc_real *gradient)
+/* dz from dE/dh to dE/dz of layer l; dE/db to sums. */
+static void through_activation(const eoc_net *net, int l, eoc_real *dz, int n, eoc_real *sums)
 {
-    const eoc_net_layer *layer = &net->layers[l - 1];
-    const size_t rows = (size_t)n, width = (size_t)layer->fan_out;
-    eoc_real *const sums = gradient + width * (size_t)layer->fan_in;
+    const size_t width = (size_t)net->layers[l - 1].fan_out;
     if (l <= net->network.depth) {
-        LOOPS->multiply_and_sum(row_of(net, net->slope, l), dz, sums, rows, width);
+        LOOPS->multiply_and_sum(row_of(net, net->slope, l), dz, sums, (size_t)n, width);
     } else {
-        LOOPS->sum_columns(dz, sums, rows, width);
+        LOOPS->sum_columns(dz, sums, (size_t)n, width);
     }
-    GEMM(true, false, layer->fan_out, layer->fan_in, n, 1, dz, in, 0, gradient);
 }
 
 static void update(eoc_net *net, const eoc_net_step *step, double scale, size_t offset, const eoc_real *gradient,
@@ -327,20 +324,35 @@ static double gradient_norm(const eoc_net *net)
     return sqrt(sum);
 }
 
+/* W += factor dE/dW, without a matrix for dE/dW */
+static void add_gradient(eoc_net *net, const eoc_net_layer *layer, double factor, const eoc_real *in,
+                         const eoc_real *dz, int n)
+{
+    GEMM(true, false, layer->fan_out, layer->fan_in, n, (eoc_real)factor, dz, in, 1, weights_of(net, layer));
+}
+
 bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host)
 {
     const bool at_once = step && step->clip == 0.0;
+    const bool in_place = at_once && LOOPS->optimizers[step->optimizer->row].is_plain;
     assert(at_once || net->limits.whole_gradient);
     eoc_real *dz = net->output, *dh = net->dh;
     for (int l = net->network.depth + 1; l >= 1; l--) {
         const eoc_net_layer *layer = &net->layers[l - 1];
+        const size_t num_weights = (size_t)layer->fan_out * (size_t)layer->fan_in;
         const eoc_real *const in = l == 1 ? x : row_of(net, net->h, l - 1);
         eoc_real *const gradient = net->gradient + (net->limits.whole_gradient ? layer->offset : 0);
-        layer_gradient(net, l, in, dz, n, gradient);
+        through_activation(net, l, dz, n, gradient + num_weights);
         if (l > 1) {
             GEMM(false, false, n, layer->fan_in, layer->fan_out, 1, dz, weights_of(net, layer), 0, dh);
         }
-        if (at_once) {
+        if (in_place) {
+            add_gradient(net, layer, -step->learning_rate, in, dz, n);
+            update(net, step, 1.0, layer->offset + num_weights, gradient + num_weights, (size_t)layer->fan_out);
+        } else {
+            GEMM(true, false, layer->fan_out, layer->fan_in, n, 1, dz, in, 0, gradient);
+        }
+        if (at_once && !in_place) {
             update(net, step, 1.0, layer->offset, gradient, layer->count);
         }
         dz = dh;

@@ -105,7 +105,7 @@ static void adam(const double *p, double learning_rate, int64_t t, double scale,
 }
 
 static const eoc_optimizer_kind optimizers[] = {
-    {.name = "sgd", .formula = "w -= a g", .source = "Robbins & Monro 1951", .update = sgd},
+    {.name = "sgd", .formula = "w -= a g", .source = "Robbins & Monro 1951", .is_plain = true, .update = sgd},
     {.name = "momentum",
      .formula = "v = m v + g, w -= a v",
      .source = "Polyak 1964; Sutskever et al. 2013",
