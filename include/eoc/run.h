@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *output;       /* result file */
-    bool overwrite;           /* begin anew when the file is there */
-    bool quiet;               /* no plan and no progress, only warnings */
-    double max_file_bytes;    /* a larger file is refused */
-    uint64_t shuffle;         /* another order of hand-out, for tests; 0: by cost */
-    const char *command_line; /* for provenance */
-    const char *program;      /* "eoc 0.1.0 (commit)" */
+    const char *output;        /* result file */
+    bool overwrite;            /* begin anew when the file is there */
+    bool quiet;                /* no plan and no progress, only warnings */
+    double max_file_bytes;     /* a larger file is refused */
+    double checkpoint_seconds; /* a unit that trains keeps its state at most so often, or 20 times the writing */
+    uint64_t shuffle;          /* another order of hand-out, for tests; 0: by cost */
+    const char *command_line;  /* for provenance */
+    const char *program;       /* "eoc 0.1.0 (commit)" */
 } eoc_run_options;
 
 typedef struct {

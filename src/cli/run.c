@@ -12,14 +12,22 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_SET = 's', KEY_OUTPUT = 'o', KEY_QUIET = 'q', KEY_OVERWRITE = 256, KEY_MAX_FILE_SIZE, KEY_SHUFFLE };
+enum {
+    KEY_SET = 's',
+    KEY_OUTPUT = 'o',
+    KEY_QUIET = 'q',
+    KEY_OVERWRITE = 256,
+    KEY_MAX_FILE_SIZE,
+    KEY_CHECKPOINT,
+    KEY_SHUFFLE
+};
 
 typedef struct {
     const char *path;
     eoc_cli_sets sets;
     const char *output;
     bool overwrite, quiet;
-    double max_file_bytes;
+    double max_file_bytes, checkpoint_seconds;
     uint64_t shuffle;
 } arguments;
 
@@ -30,6 +38,10 @@ static const struct argp_option options[] = {
      "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "begin anew when the result file is there, instead of going on", 0},
     {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, EOC_CLI_MAX_FILE_SIZE_TEXT, 0},
+    {"checkpoint-interval", KEY_CHECKPOINT, "SECONDS", 0,
+     "a training keeps its state beside the result file so often (default 600), or every 20 times what that takes, "
+     "and goes on from there",
+     0},
     {"quiet", KEY_QUIET, NULL, 0, "show neither plan nor progress", 0},
     {"shuffle", KEY_SHUFFLE, "SEED", OPTION_HIDDEN, "hand the work out in another order; results are the same", 0},
     {0}};
@@ -41,6 +53,15 @@ static uint64_t read_seed(struct argp_state *state, const char *text)
         argp_error(state, "--shuffle: '%s' is not a whole number", text);
     }
     return (uint64_t)value;
+}
+
+static double read_interval(struct argp_state *state, const char *text)
+{
+    double value = 0.0;
+    if (!eoc_text_to_double(text, &value) || value < 0.0 || value > 1e9) {
+        argp_error(state, "--checkpoint-interval: '%s' is no number of seconds from 0 to 1e9", text);
+    }
+    return value;
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -64,6 +85,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_MAX_FILE_SIZE:
         a->max_file_bytes = eoc_cli_read_size(state, value);
+        return 0;
+    case KEY_CHECKPOINT:
+        a->checkpoint_seconds = read_interval(state, value);
         return 0;
     case KEY_SHUFFLE:
         a->shuffle = read_seed(state, value);
@@ -116,6 +140,7 @@ static int run_all(const arguments *a, const eoc_sweep *sweep, const char *outpu
                                          .overwrite = a->overwrite,
                                          .quiet = a->quiet,
                                          .max_file_bytes = a->max_file_bytes,
+                                         .checkpoint_seconds = a->checkpoint_seconds,
                                          .shuffle = a->shuffle,
                                          .command_line = command_line,
                                          .program = eoc_cli_program()};
@@ -154,7 +179,7 @@ static int parse_once(int argc, char **argv, arguments *a)
 
 int eoc_cli_run(int argc, char **argv)
 {
-    arguments a = {.max_file_bytes = EOC_CLI_MAX_FILE_BYTES};
+    arguments a = {.max_file_bytes = EOC_CLI_MAX_FILE_BYTES, .checkpoint_seconds = 600.0};
     if (parse_once(argc, argv, &a) != 0) {
         return EXIT_USAGE;
     }

@@ -2,6 +2,7 @@
 #include "eoc/run.h"
 
 #include "eoc/linalg.h"
+#include "eoc/checkpoint.h"
 #include "eoc/plan.h"
 #include "eoc/record.h"
 #include "eoc/store.h"
@@ -282,12 +283,62 @@ static eoc_status compute_theory(run *r)
 
 /* -- units -- */
 
+/* A unit in hand, and where its state is kept. */
+typedef struct {
+    run *run;
+    eoc_key owner;
+    eoc_text checkpoint;
+} unit_files;
+
 /* Called from inside a unit. */
 static bool tick(void *context)
 {
-    run *const r = context;
+    run *const r = ((unit_files *)context)->run;
     eoc_progress_tick(&r->progress);
     return stop_asked == 2;
+}
+
+static bool ending(void *context)
+{
+    (void)context;
+    return stop_asked != 0;
+}
+
+/* The sweep's identity and the network's own key: whose state it is. */
+static eoc_key owner_of(const run *r, const eoc_network *network)
+{
+    eoc_text text = {0};
+    eoc_text_append(&text, "%08x%08x\n%s", network->key.word[0], network->key.word[1], r->identity_text.data);
+    const eoc_key owner = eoc_rng_key(text.data);
+    eoc_text_clear(&text);
+    return owner;
+}
+
+static bool save(void *context, const eoc_piece *pieces, int count)
+{
+    const unit_files *files = context;
+    if (eoc_checkpoint_save(files->checkpoint.data, files->owner, pieces, count) != EOC_OK) {
+        fprintf(stderr, "eoc: rank %d: %s; the unit goes on without\n", files->run->rank, eoc_status_why());
+        return false;
+    }
+    return true;
+}
+
+static bool load(void *context, const eoc_piece *pieces, int count)
+{
+    const unit_files *files = context;
+    return eoc_checkpoint_load(files->checkpoint.data, files->owner, pieces, count);
+}
+
+/* What was kept of units that are now in the file. */
+static void remove_checkpoints(const run *r)
+{
+    for (int i = 0; i < r->batch_count && r->sweep->probe.train; i++) {
+        eoc_text path = {0};
+        eoc_checkpoint_path(r->options->output, r->batch_units[i], &path);
+        eoc_checkpoint_remove(path.data);
+        eoc_text_clear(&path);
+    }
 }
 
 static eoc_status commit(run *r)
@@ -296,6 +347,9 @@ static eoc_status commit(run *r)
         return EOC_OK;
     }
     const eoc_status status = eoc_store_commit(r->store, r->batch_units, r->batch_count, r->blocks);
+    if (status == EOC_OK) {
+        remove_checkpoints(r);
+    }
     r->batch_count = 0;
     return status;
 }
@@ -322,10 +376,18 @@ static eoc_status do_unit(run *r, int64_t unit, double predicted, bool *given_up
     eoc_unit_record record;
     eoc_layout_unit(&r->layout, r->blocks + (size_t)r->batch_count * r->layout.unit_bytes, &record);
     eoc_outcome outcome = {.status = EOC_FAILED};
-    const eoc_host host = {.context = r, .tick = tick};
+    unit_files files = {.run = r, .owner = owner_of(r, &u.network)};
+    eoc_checkpoint_path(r->options->output, unit, &files.checkpoint);
+    const eoc_host host = {.context = &files,
+                           .tick = tick,
+                           .ending = ending,
+                           .save = save,
+                           .load = load,
+                           .save_seconds = r->options->checkpoint_seconds};
     const double begun = eoc_clock();
-    if (!eoc_study_run(r->study, &u.network, &host, &record, &outcome)) {
-        *given_up = true;
+    *given_up = !eoc_study_run(r->study, &u.network, &host, &record, &outcome);
+    eoc_text_clear(&files.checkpoint);
+    if (*given_up) {
         return EOC_OK;
     }
     *record.status = (int8_t)outcome.status;
