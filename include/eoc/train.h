@@ -73,12 +73,12 @@ void eoc_train_workspace_destroy(eoc_train_workspace **workspace);
 /** Bytes that eoc_train_workspace_create takes. */
 double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, int max_depth, int max_width);
 
-/**
- * Predicted seconds of one core for training a network: multiply-adds with constants of one machine.
- *
- * @param features, outputs, samples  of the data
- */
-double eoc_train_seconds(const eoc_train *train, const eoc_network *network, int features, int outputs, int samples);
+/** Predicted seconds of one core for training a network: multiply-adds with constants of one machine. Of data sets in
+ * files, which are not looked at here, the sizes are taken to be those of eoc_train_sizes. */
+double eoc_train_seconds(const eoc_train *train, const eoc_network *network);
+
+/** Sizes of the data, every field but the arrays: of a synthetic set as it will be, of a file those of mnist10k. */
+void eoc_train_sizes(const eoc_train *train, eoc_data *data);
 
 /**
  * Trains one network at every learning rate.

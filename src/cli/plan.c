@@ -8,6 +8,7 @@
 #include "eoc/record.h"
 #include "eoc/simulate.h"
 #include "eoc/store.h"
+#include "eoc/study.h"
 #include "eoc/sweep.h"
 #include "eoc/view.h"
 
@@ -160,7 +161,11 @@ static eoc_status size_up(planned *p)
         "be planned",
         p->units, cells, MAX_UNITS, MAX_CELLS);
     const int depth = greatest_value(&grid->axes[EOC_AXIS_DEPTH]), width = greatest_value(&grid->axes[EOC_AXIS_WIDTH]);
-    p->rank_bytes = eoc_probe_workspace_bytes(probe, depth, width);
+    eoc_data data = {0};
+    if (probe->train) {
+        eoc_train_sizes(probe->train, &data);
+    }
+    p->rank_bytes = eoc_study_bytes(probe, &data, depth, width);
     int *layers = malloc(sizeof(int) * (size_t)depth);
     EOC_REQUIRE(layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&probe->layers, &grid->axes[EOC_AXIS_DEPTH], layers);

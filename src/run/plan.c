@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/plan.h"
 
+#include "eoc/cost.h"
+
 #include "eoc/rng.h"
 
 #include <stdlib.h>
@@ -25,7 +27,7 @@ static int64_t units_per_cell(const eoc_grid *grid)
 static double unit_seconds(const eoc_grid *grid, const eoc_probe *probe, int64_t unit)
 {
     const eoc_unit u = eoc_grid_get(grid, 0, unit);
-    return eoc_probe_seconds(probe, &u.network);
+    return eoc_unit_seconds(probe, &u.network);
 }
 
 static int64_t count_pending(const int8_t *status, int64_t first, int64_t end)

@@ -471,11 +471,28 @@ static const double SECONDS_PER_MULTIPLY_ADD = 2.2e-11;
 static const double SECONDS_PER_ENTRY = 2.5e-9;
 static const double SECONDS_PER_PARAMETER = 6.0e-10;
 
-double eoc_train_seconds(const eoc_train *train, const eoc_network *network, int features, int outputs, int samples)
+void eoc_train_sizes(const eoc_train *train, eoc_data *data)
 {
+    const eoc_data_source *source = &train->dataset;
+    *data = (eoc_data){.rows = 28,
+                       .columns = 28,
+                       .channels = 1,
+                       .features = 784,
+                       .outputs = 10,
+                       .train_count = 8000,
+                       .test_count = 2000};
+    if (source->kind) {
+        source->kind->sizes(source->values, data);
+    }
+}
+
+double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
+{
+    eoc_data data;
+    eoc_train_sizes(train, &data);
     const double n = network->width, depth = network->depth, batch = train->batch;
-    const double parameters = n * (features + (depth - 1.0) * n + outputs), entries = depth * n;
-    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : samples;
+    const double parameters = n * (data.features + (depth - 1.0) * n + data.outputs), entries = depth * n;
+    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
     const double per_step = 3.0 * batch * parameters * SECONDS_PER_MULTIPLY_ADD + batch * entries * SECONDS_PER_ENTRY +
                             parameters * SECONDS_PER_PARAMETER;
     const double per_record = 2.0 * evaluated * (parameters * SECONDS_PER_MULTIPLY_ADD + entries * SECONDS_PER_ENTRY);
