@@ -56,6 +56,9 @@ static uLong add_to_crc(uLong crc, const void *bytes, size_t size)
 
 static bool put(FILE *file, uLong *crc, const void *bytes, size_t size)
 {
+    if (size == 0) {
+        return true;
+    }
     *crc = add_to_crc(*crc, bytes, size);
     return fwrite(bytes, 1, size, file) == size;
 }
@@ -163,7 +166,9 @@ bool eoc_checkpoint_load(const char *path, eoc_key owner, const eoc_piece *piece
     const bool good = memory && read_pieces(file, &crc, pieces, count, memory);
     const unsigned char *at = memory;
     for (int i = 0; i < count && good; i++) {
-        memcpy(pieces[i].bytes, at, pieces[i].size);
+        if (pieces[i].size) {
+            memcpy(pieces[i].bytes, at, pieces[i].size);
+        }
         at += pieces[i].size;
     }
     free(memory);
