@@ -29,7 +29,7 @@ HEADERS = {
     "grid": "grid generator key",
     "study": "probe record advise cost data",
     "config": "sweep",
-    "file": "store view",
+    "file": "store view dataset",
     "run": "plan run theory_file simulate",
 }
 
