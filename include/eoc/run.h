@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 typedef struct {
+    const char *sweep_path;    /* the sweep file, beside which data sets are looked for */
     const char *output;        /* result file */
     bool overwrite;            /* begin anew when the file is there */
     bool quiet;                /* no plan and no progress, only warnings */

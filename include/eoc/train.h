@@ -41,6 +41,7 @@ typedef struct eoc_train {
     eoc_threshold_measure threshold_measure;
     double threshold;
     unsigned statistics; /* bits of eoc_statistic, of EOC_TRAIN_STATISTICS; 0: none */
+    eoc_data sizes;      /* of the data, every field but the arrays, once they are known; no key */
 } eoc_train;
 
 /** What can be measured of a network that is being trained. */
@@ -86,7 +87,7 @@ double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, i
  * files, which are not looked at here, the sizes are taken to be those of eoc_train_sizes. */
 double eoc_train_seconds(const eoc_train *train, const eoc_network *network);
 
-/** Sizes of the data, every field but the arrays: of a synthetic set as it will be, of a file those of mnist10k. */
+/** Sizes of the data: as `sizes` says, else of a synthetic set as it will be, and of a file those of mnist10k. */
 void eoc_train_sizes(const eoc_train *train, eoc_data *data);
 
 /**

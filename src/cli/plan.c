@@ -7,6 +7,7 @@
 #include "eoc/linalg.h"
 #include "eoc/record.h"
 #include "eoc/simulate.h"
+#include "eoc/dataset.h"
 #include "eoc/store.h"
 #include "eoc/study.h"
 #include "eoc/sweep.h"
@@ -145,6 +146,19 @@ static int greatest_value(const eoc_axis *axis)
     return (int)greatest;
 }
 
+/* The shapes of what is learnt. */
+static eoc_status look_at_data(planned *p)
+{
+    eoc_train *const train = &p->sweep.train;
+    const eoc_dataset_request request = {.source = train->dataset,
+                                         .preprocessing = train->preprocessing,
+                                         .train_samples = train->train_samples,
+                                         .test_samples = train->test_samples,
+                                         .seed = p->sweep.seed,
+                                         .sweep_path = p->a->path};
+    return eoc_dataset_sizes(&request, &train->sizes);
+}
+
 static eoc_status size_up(planned *p)
 {
     const eoc_grid *grid = &p->sweep.grid;
@@ -163,6 +177,7 @@ static eoc_status size_up(planned *p)
     const int depth = greatest_value(&grid->axes[EOC_AXIS_DEPTH]), width = greatest_value(&grid->axes[EOC_AXIS_WIDTH]);
     eoc_data data = {0};
     if (probe->train) {
+        EOC_TRY(look_at_data(p));
         eoc_train_sizes(probe->train, &data);
     }
     p->rank_bytes = eoc_study_bytes(probe, &data, depth, width);

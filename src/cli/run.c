@@ -136,7 +136,8 @@ static int report(eoc_status status, const eoc_run_summary *s, const char *outpu
 
 static int run_all(const arguments *a, const eoc_sweep *sweep, const char *output, const char *command_line)
 {
-    const eoc_run_options run_options = {.output = output,
+    const eoc_run_options run_options = {.sweep_path = a->path,
+                                         .output = output,
                                          .overwrite = a->overwrite,
                                          .quiet = a->quiet,
                                          .max_file_bytes = a->max_file_bytes,

@@ -3,6 +3,7 @@
 
 #include "eoc/linalg.h"
 #include "eoc/checkpoint.h"
+#include "eoc/dataset.h"
 #include "eoc/plan.h"
 #include "eoc/record.h"
 #include "eoc/store.h"
@@ -222,9 +223,13 @@ static eoc_status read_data(run *r)
     if (!train) {
         return EOC_OK;
     }
-    EOC_TRY(eoc_data_draw(&train->dataset, r->sweep->seed, &r->data));
-    EOC_TRY(eoc_data_keep_first(&r->data, train->dataset.text, train->train_samples, train->test_samples));
-    EOC_TRY(eoc_preprocessing_apply(train->preprocessing, &r->data));
+    const eoc_dataset_request request = {.source = train->dataset,
+                                         .preprocessing = train->preprocessing,
+                                         .train_samples = train->train_samples,
+                                         .test_samples = train->test_samples,
+                                         .seed = r->sweep->seed,
+                                         .sweep_path = r->options->sweep_path};
+    EOC_TRY(eoc_dataset_load(&request, &r->data));
     return eoc_train_check(train, &r->data);
 }
 

@@ -518,7 +518,9 @@ void eoc_train_sizes(const eoc_train *train, eoc_data *data)
                        .outputs = 10,
                        .train_count = 8000,
                        .test_count = 2000};
-    if (source->kind) {
+    if (train->sizes.features > 0) {
+        *data = train->sizes;
+    } else if (source->kind) {
         source->kind->sizes(source->values, data);
     }
 }

@@ -29,7 +29,7 @@ HEADERS = {
     "grid": "grid generator key",
     "study": "probe record advise cost data loss optimizer net train study",
     "config": "sweep",
-    "file": "store view checkpoint",
+    "file": "store view checkpoint dataset",
     "run": "plan run theory_file simulate",
 }
 
