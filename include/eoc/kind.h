@@ -10,6 +10,8 @@
 
 #include "eoc/status.h"
 
+#include <stdbool.h>
+
 enum { EOC_MAX_PARAMETERS = 8, EOC_MAX_KIND_BYTES = 256 };
 
 /** A parameter of a kind: a number in [min, max] or, where `words` is set, the index of one of these words. */
@@ -18,6 +20,7 @@ typedef struct {
     double fallback;
     double min, max;
     const char *const *words; /* NULL-terminated, or NULL for a number */
+    bool whole;               /* takes whole numbers only */
 } eoc_parameter;
 
 /** What a table of kinds shows to the reader of names. */

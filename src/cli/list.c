@@ -2,8 +2,10 @@
 #include "cli.h"
 
 #include "eoc/architecture.h"
+#include "eoc/data.h"
 #include "eoc/probe.h"
 #include "eoc/text.h"
+#include "eoc/train.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -51,6 +53,30 @@ static entry sampler_entry(int row)
     return (entry){k->name, k->formula, k->source, NULL};
 }
 
+static entry data_entry(int row)
+{
+    const eoc_data_kind *k = eoc_data_kind_row(row);
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
+static entry preprocessing_entry(int row)
+{
+    const eoc_preprocessing *k = eoc_preprocessing_row(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static entry loss_entry(int row)
+{
+    const eoc_loss_kind *k = eoc_loss_row(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static entry optimizer_entry(int row)
+{
+    const eoc_optimizer_kind *k = &eoc_net_f32_loops()->optimizers[row];
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
 static const struct {
     const char *name;
     const char *title;
@@ -64,9 +90,30 @@ static const struct {
     {"statistics", "Statistics: probe.statistics", eoc_statistic_count, statistic_entry},
     {"inputs", "Inputs: probe.inputs.kind", eoc_input_kind_count, input_entry},
     {"samplers", "Samplers: probe.sampler", eoc_sampler_count, sampler_entry},
+    {"datasets", "Data sets that are drawn from the seed (others are HDF5 files, such as mnist10k)",
+     eoc_data_kind_count, data_entry},
+    {"preprocessing", "Preprocessing: train.preprocessing", eoc_preprocessing_count, preprocessing_entry},
+    {"losses", "Losses: train.loss, y the outputs", eoc_loss_count, loss_entry},
+    {"optimizers", "Optimizers: train.optimizer, w a weight, g its gradient, a the learning rate", eoc_optimizer_count,
+     optimizer_entry},
 };
 
 enum { NUM_LISTS = sizeof lists / sizeof lists[0] };
+
+static void print_parameter(int indent, const eoc_parameter *p)
+{
+    char fallback[EOC_NUMBER_BYTES], low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
+    if (p->words) {
+        printf("  %-*s  parameter %s=%s, one of ", indent, "", p->name, p->words[(int)p->fallback]);
+        for (int i = 0; p->words[i]; i++) {
+            printf("%s%s", i ? ", " : "", p->words[i]);
+        }
+        printf("\n");
+        return;
+    }
+    printf("  %-*s  parameter %s=%s, %sfrom %s to %s\n", indent, "", p->name, eoc_text_number(p->fallback, fallback),
+           p->whole ? "whole, " : "", eoc_text_number(p->min, low), eoc_text_number(p->max, high));
+}
 
 static void print_list(int list)
 {
@@ -81,9 +128,7 @@ static void print_list(int list)
         const entry e = lists[list].get(row);
         printf("  %-*s  %-*s  [%s]\n", name_width, e.name, formula_width, e.formula, e.source);
         for (const eoc_parameter *p = e.parameters; p && p->name; p++) {
-            char fallback[EOC_NUMBER_BYTES], low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
-            printf("  %-*s  parameter %s=%s, from %s to %s\n", name_width, "", p->name,
-                   eoc_text_number(p->fallback, fallback), eoc_text_number(p->min, low), eoc_text_number(p->max, high));
+            print_parameter(name_width, p);
         }
     }
 }
@@ -103,14 +148,19 @@ static error_t parse(int key, char *value, struct argp_state *state)
         }
     }
     const char *nearest = eoc_text_nearest(value, names, NUM_LISTS);
-    argp_error(state,
-               "no list '%s'%s%s%s; there are activations, initializers, architectures, statistics, inputs, samplers",
-               value, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    eoc_text all = {0};
+    for (int i = 0; i < NUM_LISTS; i++) {
+        eoc_text_append(&all, "%s%s", i ? ", " : "", names[i]);
+    }
+    argp_error(state, "no list '%s'%s%s%s; there are %s", value, nearest ? "; did you mean '" : "",
+               nearest ? nearest : "", nearest ? "'?" : "", all.data);
+    eoc_text_clear(&all);
     return 0;
 }
 
 static const struct argp argp = {.parser = parse,
-                                 .args_doc = "[activations|initializers|architectures|statistics|inputs|samplers]",
+                                 .args_doc = "[activations|initializers|architectures|statistics|inputs|samplers|"
+                                             "datasets|preprocessing|losses|optimizers]",
                                  .doc = "Prints every kind that a sweep file may name, with its formula and source.\v"
                                         "Example:\n  eoc list activations"};
 

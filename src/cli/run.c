@@ -20,6 +20,7 @@ enum {
     KEY_QUIET = 'q',
     KEY_OVERWRITE = 256,
     KEY_MAX_FILE_SIZE,
+    KEY_CHECKPOINT,
     KEY_MAX_TIME,
     KEY_GRACE,
     KEY_MAX_FAILURES,
@@ -36,7 +37,7 @@ typedef struct {
     eoc_cli_sets sets;
     const char *output;
     bool overwrite, quiet;
-    double max_file_bytes, max_seconds, grace_seconds;
+    double max_file_bytes, checkpoint_seconds, max_seconds, grace_seconds;
     int64_t max_failures;
     int max_attempts;
     unsigned retry;
@@ -51,6 +52,10 @@ static const struct argp_option options[] = {
      "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "begin anew when the result file is there, instead of going on", 0},
     {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, EOC_CLI_MAX_FILE_SIZE_TEXT, 0},
+    {"checkpoint-interval", KEY_CHECKPOINT, "SECONDS", 0,
+     "a training keeps its state beside the result file so often (default 600), or every 20 times what that takes, "
+     "and goes on from there",
+     0},
     {"max-time", KEY_MAX_TIME, "TIME", 0,
      "stop in good order before so much time is over: seconds, M:SS, H:MM:SS or D-HH:MM:SS", 0},
     {"grace", KEY_GRACE, "TIME", 0,
@@ -114,6 +119,15 @@ static uint64_t read_seed(struct argp_state *state, const char *text)
     return (uint64_t)value;
 }
 
+static double read_interval(struct argp_state *state, const char *text)
+{
+    double value = 0.0;
+    if (!eoc_text_to_double(text, &value) || value < 0.0 || value > 1e9) {
+        argp_error(state, "--checkpoint-interval: '%s' is no number of seconds from 0 to 1e9", text);
+    }
+    return value;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *const a = state->input;
@@ -138,6 +152,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_MAX_FILE_SIZE:
         a->max_file_bytes = eoc_cli_read_size(state, value);
         keep_option(a, "--max-file-size=", value);
+        return 0;
+    case KEY_CHECKPOINT:
+        a->checkpoint_seconds = read_interval(state, value);
+        keep_option(a, "--checkpoint-interval=", value);
         return 0;
     case KEY_MAX_TIME:
         a->max_seconds = eoc_cli_read_time(state, "max-time", value);
@@ -238,10 +256,12 @@ static int report(const eoc_run_summary *s, const arguments *a, const char *outp
 
 static int run_all(const arguments *a, const eoc_sweep *sweep, const char *output, const char *command_line)
 {
-    const eoc_run_options run_options = {.output = output,
+    const eoc_run_options run_options = {.sweep_path = a->path,
+                                         .output = output,
                                          .overwrite = a->overwrite,
                                          .quiet = a->quiet,
                                          .max_file_bytes = a->max_file_bytes,
+                                         .checkpoint_seconds = a->checkpoint_seconds,
                                          .max_seconds = a->max_seconds,
                                          .grace_seconds = a->grace_seconds,
                                          .max_failures = a->max_failures,
@@ -287,6 +307,7 @@ static int parse_once(int argc, char **argv, arguments *a)
 int eoc_cli_run(int argc, char **argv)
 {
     arguments a = {.max_file_bytes = EOC_CLI_MAX_FILE_BYTES,
+                   .checkpoint_seconds = 600.0,
                    .max_seconds = INFINITY,
                    .grace_seconds = DEFAULT_GRACE_SECONDS,
                    .max_failures = INT64_MAX,

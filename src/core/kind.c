@@ -4,6 +4,7 @@
 #include "eoc/text.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,10 +78,13 @@ static eoc_status parameter_value(const char *kind, const eoc_parameter *paramet
     char low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
     double parsed = 0.0;
     const bool number = eoc_text_to_double(text, &parsed);
-    EOC_REQUIRE(number && parsed >= parameter->min && parsed <= parameter->max, EOC_ERR_USAGE,
-                "%s(%s=%s): %s must be a number from %s to %s", kind, parameter->name, text, parameter->name,
-                eoc_text_number(parameter->min, low), eoc_text_number(parameter->max, high));
-    *value = eoc_text_round(parsed);
+    const double rounded = eoc_text_round(parsed);
+    EOC_REQUIRE(number && rounded >= parameter->min && rounded <= parameter->max &&
+                    (!parameter->whole || rounded == floor(rounded)),
+                EOC_ERR_USAGE, "%s(%s=%s): %s must be a %snumber from %s to %s", kind, parameter->name, text,
+                parameter->name, parameter->whole ? "whole " : "", eoc_text_number(parameter->min, low),
+                eoc_text_number(parameter->max, high));
+    *value = rounded;
     return EOC_OK;
 }
 

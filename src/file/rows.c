@@ -59,7 +59,7 @@ static eoc_status transfer(direction way, eoc_store *store, int row, int64_t fir
     for (int64_t done = 0; done < count && status == EOC_OK;) {
         hsize_t start[EOC_MAX_RANK] = {0}, extent[EOC_MAX_RANK];
         const int64_t block = leading_block(store->plan->grid, num_axes, first + done, count - done, start, extent);
-        extent[num_axes] = row_count; /* read only when the variable has layers */
+        eoc_h5_along(store->plan->layout, v, extent + num_axes);
         const hsize_t total = (hsize_t)block * row_count;
         hid_t memory_space = H5Screate_simple(1, &total, NULL);
         H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);

@@ -2,6 +2,7 @@
 /* From a sweep to an open file and a list of what is to be done: a new file, or one that is gone on with. */
 #include "run_parts.h"
 
+#include "eoc/dataset.h"
 #include "eoc/simulate.h"
 
 #include <math.h>
@@ -30,6 +31,9 @@ static eoc_status plan_file(run *r)
     const int num_layers = eoc_layers_fill(&sweep->probe.layers, &sweep->grid.axes[EOC_AXIS_DEPTH], r->layers);
     EOC_TRY(eoc_layout_create(sweep->probe.statistics, r->layers, num_layers,
                               eoc_probe_modes(&sweep->probe, &sweep->grid), &r->layout));
+    if (sweep->probe.train) {
+        EOC_TRY(eoc_layout_add_training(sweep->probe.train, &r->layout));
+    }
     eoc_config_resolved(sweep, 0, &r->sweep_text);
     eoc_config_resolved(sweep, 1, &r->identity_text);
     r->store_plan = (eoc_store_plan){.grid = &sweep->grid,
@@ -93,6 +97,22 @@ static eoc_status check_size(run *r)
     return status;
 }
 
+static eoc_status read_data(run *r)
+{
+    const eoc_train *train = r->sweep->probe.train;
+    if (!train) {
+        return EOC_OK;
+    }
+    const eoc_dataset_request request = {.source = train->dataset,
+                                         .preprocessing = train->preprocessing,
+                                         .train_samples = train->train_samples,
+                                         .test_samples = train->test_samples,
+                                         .seed = r->sweep->seed,
+                                         .sweep_path = r->options->sweep_path};
+    EOC_TRY(eoc_dataset_load(&request, &r->data));
+    return eoc_train_check(train, &r->data);
+}
+
 static void fill_blank(run *r)
 {
     for (int row = 0; row < eoc_variable_count(); row++) {
@@ -115,7 +135,7 @@ static void fill_blank(run *r)
 
 static eoc_status allocate(run *r)
 {
-    EOC_TRY(eoc_probe_workspace_create(&r->sweep->probe, r->max_depth, r->max_width, &r->workspace));
+    EOC_TRY(eoc_study_create(&r->sweep->probe, &r->data, &r->layout, r->max_depth, r->max_width, &r->study));
     enum { MAX_BATCH_UNITS = 4096, MAX_BATCH_BYTES = 64 << 20 };
     const size_t by_bytes = (size_t)MAX_BATCH_BYTES / r->layout.unit_bytes;
     r->batch_capacity = by_bytes < 1 ? 1 : by_bytes > MAX_BATCH_UNITS ? MAX_BATCH_UNITS : (int)by_bytes;
@@ -133,6 +153,7 @@ eoc_status eoc_opening_prepare(run *r)
     find_extents(r);
     EOC_TRY(plan_file(r));
     EOC_TRY(check_size(r));
+    EOC_TRY(read_data(r));
     return allocate(r);
 }
 
@@ -348,7 +369,7 @@ static eoc_status print_plan(const run *r)
 {
     char size[32], memory[32];
     bytes_text(eoc_store_bytes(&r->store_plan), size);
-    bytes_text(eoc_probe_workspace_bytes(&r->sweep->probe, r->max_depth, r->max_width), memory);
+    bytes_text(eoc_study_bytes(&r->sweep->probe, &r->data, r->max_depth, r->max_width), memory);
     const eoc_simulation_options simulated = eoc_simulation_defaults(r->num_ranks);
     eoc_simulation simulation;
     EOC_TRY(eoc_simulate(r->work.cells, r->work.num_cells, &simulated, &simulation));
@@ -408,7 +429,8 @@ eoc_status eoc_opening_all(run *r)
 
 void eoc_opening_clear(run *r)
 {
-    eoc_probe_workspace_destroy(&r->workspace);
+    eoc_study_destroy(&r->study);
+    eoc_data_clear(&r->data);
     free(r->blank);
     free(r->blocks);
     free(r->batch_units);

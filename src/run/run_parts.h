@@ -10,6 +10,7 @@
 #include "eoc/record.h"
 #include "eoc/run.h"
 #include "eoc/store.h"
+#include "eoc/study.h"
 
 #include "handout.h"
 #include "lock.h"
@@ -50,7 +51,8 @@ typedef struct {
     eoc_status failure; /* the first thing that went wrong after the opening, with its sentence */
     eoc_text why;
 
-    eoc_probe_workspace *workspace;
+    eoc_data data; /* what is learnt; empty where nothing is */
+    eoc_study *study;
     void *blank;           /* (layout.unit_bytes) a record in which nothing was measured */
     unsigned char *blocks; /* (batch_capacity, layout.unit_bytes): finished units not yet written */
     int64_t *batch_units;

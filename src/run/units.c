@@ -2,9 +2,14 @@
 /* What a rank does with a job: theory points or units, computed one after the other and committed in batches. */
 #include "run_parts.h"
 
+#include "eoc/checkpoint.h"
+#include "eoc/rng.h"
+#include "eoc/text.h"
+
 #include "clock.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +32,17 @@ static eoc_unit_record next_record(run *r)
     return record;
 }
 
+/* What was kept of units that are now in the file. */
+static void remove_checkpoints(const run *r)
+{
+    for (int i = 0; i < r->batch_count && r->sweep->probe.train; i++) {
+        eoc_text path = {0};
+        eoc_checkpoint_path(r->options->output, r->batch_units[i], &path);
+        eoc_checkpoint_remove(path.data);
+        eoc_text_clear(&path);
+    }
+}
+
 eoc_status eoc_units_commit(run *r)
 {
     if (r->batch_count == 0) {
@@ -35,6 +51,9 @@ eoc_status eoc_units_commit(run *r)
     const eoc_status status = eoc_store_commit(r->store, r->batch_units, r->batch_count, r->blocks);
     for (int i = 0; i < r->batch_count && status != EOC_OK; i++) {
         (void)eoc_store_give_up_unit(r->store, r->batch_units[i]);
+    }
+    if (status == EOC_OK) {
+        remove_checkpoints(r);
     }
     r->batch_count = 0;
     return status;
@@ -48,7 +67,52 @@ void eoc_units_note_crashed(run *r, int64_t unit)
     r->batch_units[r->batch_count++] = unit;
 }
 
-/* -- one unit -- */
+/* -- one unit, and what it asks of its host -- */
+
+typedef struct {
+    run *run;
+    int64_t unit;
+    eoc_key owner;
+    eoc_text checkpoint; /* where its state is kept */
+} unit_in_hand;
+
+static bool tick(void *context)
+{
+    return eoc_run_tick(((unit_in_hand *)context)->run);
+}
+
+static bool ending(void *context)
+{
+    return ((unit_in_hand *)context)->run->stop.reason != EOC_STOP_NOT || eoc_stop_at_once();
+}
+
+/* The sweep's identity and the network's own key: whose state it is. */
+static eoc_key owner_of(const run *r, const eoc_network *network)
+{
+    eoc_text text = {0};
+    eoc_text_append(&text, "%08x%08x\n%s", network->key.word[0], network->key.word[1], r->identity_text.data);
+    const eoc_key owner = eoc_rng_key(text.data);
+    eoc_text_clear(&text);
+    return owner;
+}
+
+/* A unit that comes this far does not bring the run down: its count begins anew. */
+static bool save(void *context, const eoc_piece *pieces, int count)
+{
+    const unit_in_hand *hand = context;
+    if (eoc_checkpoint_save(hand->checkpoint.data, hand->owner, pieces, count) != EOC_OK) {
+        fprintf(stderr, "eoc: rank %d: %s; the unit goes on without\n", hand->run->rank, eoc_status_why());
+        return false;
+    }
+    (void)eoc_store_begin_unit(hand->run->store, hand->unit, 1);
+    return true;
+}
+
+static bool load(void *context, const eoc_piece *pieces, int count)
+{
+    const unit_in_hand *hand = context;
+    return eoc_checkpoint_load(hand->checkpoint.data, hand->owner, pieces, count);
+}
 
 static void count_outcome(run *r, const eoc_outcome *outcome, double predicted, double seconds)
 {
@@ -74,14 +138,18 @@ static eoc_status do_unit(run *r, int64_t unit, int32_t attempts, double predict
     }
     eoc_unit_record record = next_record(r);
     eoc_outcome outcome = {.status = EOC_FAILED};
-    const eoc_host host = {.context = r, .tick = eoc_run_tick};
+    unit_in_hand hand = {.run = r, .unit = unit, .owner = owner_of(r, &u.network)};
+    eoc_checkpoint_path(r->options->output, unit, &hand.checkpoint);
+    const eoc_host host = {.context = &hand,
+                           .tick = tick,
+                           .ending = ending,
+                           .save = save,
+                           .load = load,
+                           .save_seconds = r->options->checkpoint_seconds};
     const double begun = eoc_clock();
-    double variance = NAN;
-    if (eoc_study_input_variance(&r->sweep->probe, &u.network, &variance) != EOC_OK) {
-        outcome.reason = EOC_REASON_MEMORY;
-    } else if (!eoc_probe_run(&r->sweep->probe, &u.network, variance, r->layers, r->layout.num_layers, r->workspace,
-                              &host, &record.probe, &outcome)) {
-        *given_up = true;
+    *given_up = !eoc_study_run(r->study, &u.network, &host, &record, &outcome);
+    eoc_text_clear(&hand.checkpoint);
+    if (*given_up) {
         return eoc_store_give_up_unit(r->store, unit);
     }
     const double seconds = eoc_clock() - begun;
@@ -103,6 +171,9 @@ static eoc_status do_unit(run *r, int64_t unit, int32_t attempts, double predict
  * rank has measured. 0 when nothing was ever measured: only trying tells. */
 static double expected_seconds(const run *r, const eoc_job *job, double slowest)
 {
+    if (r->sweep->probe.train) {
+        return 0.0; /* it keeps its state and goes on in the next run */
+    }
     if (slowest > 0.0) {
         return slowest;
     }
