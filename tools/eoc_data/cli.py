@@ -2,6 +2,7 @@
 """The command line: one table of formats."""
 import argparse
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Callable
@@ -114,6 +115,7 @@ def convert(options):
 
 
 def main(arguments):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `eoc-data info FILE | head` ends as other programs do
     options = make_parser().parse_args(arguments)
     try:
         print("\n".join(store.describe(options.file) if options.format == "info" else convert(options)))
@@ -121,6 +123,6 @@ def main(arguments):
         print(f"eoc-data: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"eoc-data: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"eoc-data: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
         return 1
     return 0
