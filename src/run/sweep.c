@@ -5,6 +5,7 @@
 #include "eoc/checkpoint.h"
 #include "eoc/dataset.h"
 #include "eoc/plan.h"
+#include "eoc/share_data.h"
 #include "eoc/record.h"
 #include "eoc/store.h"
 #include "eoc/study.h"
@@ -68,7 +69,8 @@ typedef struct {
     eoc_text facts;
     double start_time; /* seconds since 1970 */
 
-    eoc_data data; /* what is learnt; empty where nothing is */
+    eoc_shared_data *shared_data;
+    const eoc_data *data; /* what is learnt; NULL where nothing is */
     eoc_study *study;
     unsigned char *blocks; /* (batch_capacity, layout.unit_bytes): finished units not yet written */
     int64_t *batch_units;
@@ -217,7 +219,8 @@ static eoc_status share_state_all(run *r)
     return EOC_OK;
 }
 
-static eoc_status read_data(run *r)
+/* What is learnt is part of what the sweep is, though its keys only name it. */
+static eoc_status read_data_all(run *r)
 {
     const eoc_train *train = r->sweep->probe.train;
     if (!train) {
@@ -229,13 +232,18 @@ static eoc_status read_data(run *r)
                                          .test_samples = train->test_samples,
                                          .seed = r->sweep->seed,
                                          .sweep_path = r->options->sweep_path};
-    EOC_TRY(eoc_dataset_load(&request, &r->data));
-    return eoc_train_check(train, &r->data);
+    EOC_TRY(eoc_share_data_all(r->comm, &request, &r->shared_data));
+    r->data = eoc_shared_data_get(r->shared_data);
+    uint32_t checksum = r->rank == 0 ? eoc_dataset_checksum(r->data) : 0;
+    MPI_Bcast(&checksum, 1, MPI_UINT32_T, 0, r->comm);
+    eoc_text_append(&r->identity_text, "  data_checksum: %08x\n", checksum);
+    r->store_plan.identity_text = r->identity_text.data;
+    return eoc_train_check(train, r->data);
 }
 
 static eoc_status allocate(run *r)
 {
-    EOC_TRY(eoc_study_create(&r->sweep->probe, &r->data, &r->layout, r->max_depth, r->max_width, &r->study));
+    EOC_TRY(eoc_study_create(&r->sweep->probe, r->data, &r->layout, r->max_depth, r->max_width, &r->study));
     const size_t by_bytes = (size_t)MAX_BATCH_BYTES / r->layout.unit_bytes;
     r->batch_capacity = by_bytes < 1 ? 1 : by_bytes > MAX_BATCH_UNITS ? MAX_BATCH_UNITS : (int)by_bytes;
     r->blocks = calloc((size_t)r->batch_capacity, r->layout.unit_bytes);
@@ -253,7 +261,7 @@ static void print_plan(const run *r)
 {
     char size[32], memory[32];
     bytes_text(eoc_store_bytes(&r->store_plan), size);
-    bytes_text(eoc_study_bytes(&r->sweep->probe, &r->data, r->max_depth, r->max_width), memory);
+    bytes_text(eoc_study_bytes(&r->sweep->probe, r->data, r->max_depth, r->max_width), memory);
     const double points = eoc_grid_num_points(&r->sweep->grid);
     const int replicas = r->sweep->grid.axes[EOC_AXIS_REPLICA].count;
     fprintf(stderr,
@@ -504,7 +512,7 @@ static eoc_status work_all(run *r, eoc_run_summary *summary)
 static void release(run *r)
 {
     eoc_study_destroy(&r->study);
-    eoc_data_clear(&r->data);
+    eoc_shared_data_destroy(&r->shared_data);
     free(r->blocks);
     free(r->batch_units);
     eoc_plan_clear(&r->plan);
@@ -520,7 +528,7 @@ static eoc_status begin_all(run *r)
 {
     EOC_TRY(eoc_agree_all(r->comm, prepare(r)));
     EOC_TRY(eoc_agree_all(r->comm, check_size(r)));
-    EOC_TRY(eoc_agree_all(r->comm, read_data(r)));
+    EOC_TRY(eoc_agree_all(r->comm, read_data_all(r)));
     EOC_TRY(eoc_agree_all(r->comm, allocate(r)));
     EOC_TRY(eoc_agree_all(r->comm, r->rank == 0 ? read_or_create(r) : EOC_OK));
     EOC_TRY(share_state_all(r));
