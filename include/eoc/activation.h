@@ -31,6 +31,9 @@ typedef struct {
     /** Both at once where that is cheaper, the same bits; NULL where it is not. d is not z. */
     void (*phi_dphi_many)(const double *z, double *h, double *d, size_t n, const double *p);
 
+    /** Both at once at float32, for training; NULL: by way of doubles. d is not z. */
+    void (*phi_dphi_many_float)(const float *z, float *h, float *d, size_t n, const double *p);
+
     int num_kinks; /* points where phi is not smooth: quadrature splits its range there */
     double kinks[EOC_MAX_KINKS];
 
@@ -61,5 +64,8 @@ static inline double eoc_activation_dphi(const eoc_activation *a, double z)
 {
     return a->kind->dphi(z, a->parameters);
 }
+
+/** h = phi(z) and d = phi'(z), n values at float32; h may be z, d may not. */
+void eoc_activation_both_float(const eoc_activation *a, const float *z, float *h, float *d, size_t n);
 
 #endif

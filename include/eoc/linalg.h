@@ -8,6 +8,9 @@
 #ifndef EOC_LINALG_H
 #define EOC_LINALG_H
 
+#include "eoc/status.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 
 /** A tile T (rows, cols) of a matrix: row i begins at values + i * stride. */
@@ -42,6 +45,21 @@ void eoc_linalg_axpy(double a, const double *x, double *y, size_t n);
 
 /** Euclidean norm, without over- or underflow on the way. */
 double eoc_linalg_norm(const double *x, size_t n);
+
+/**
+ * C (m, n) = alpha op(A) op(B) + beta C, all row-major without gaps; op transposes where asked: A is (m, k) or, to be
+ * transposed, (k, m); B (k, n) or (n, k).
+ */
+void eoc_linalg_gemm_float(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
+                           const float *b, float beta, float *c);
+void eoc_linalg_gemm_double(bool transpose_a, bool transpose_b, int m, int n, int k, double alpha, const double *a,
+                            const double *b, double beta, double *c);
+
+/**
+ * Q = H_0 H_1 ... H_(n-1) of reflections H_k = I - tau[k] v_k v_k^t. a (n, n), column after column: on entry column k
+ * holds v_k below its diagonal (v_k is 0 above it and 1 on it); on return Q. EOC_ERR_NOMEM where there is no room.
+ */
+eoc_status eoc_linalg_form_q(int n, double *a, const double *tau);
 
 /** One BLAS thread a process unless told otherwise; returns the threads in use, 0 where the library does not say. */
 int eoc_linalg_set_threads(int threads);

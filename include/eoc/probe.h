@@ -77,11 +77,16 @@ int eoc_layers_fill(const eoc_layers *rule, const eoc_axis *depth_axis, int *lay
 typedef struct {
     eoc_inputs inputs;
     unsigned statistics;        /* bits of eoc_statistic */
+    bool nothing;               /* no statistics are wanted: the sweep trains only */
     int jacobian_probes;        /* random unit vectors u of the statistic jacobian, 1..EOC_MAX_JACOBIAN_PROBES */
     int spectrum_modes;         /* at most so many values are kept of the statistic spectrum */
     const eoc_sampler *sampler; /* NULL: auto */
     eoc_layers layers;
+    const struct eoc_train *train; /* what a unit does after its probe: train.h; NULL: nothing */
 } eoc_probe;
+
+/** Whether `value` is one of `number` whole numbers spaced evenly in the logarithm from 1 to `greatest`, rounded. */
+bool eoc_is_log_spaced(int value, int number, int greatest);
 
 /* -- what comes out -- */
 
@@ -111,11 +116,24 @@ typedef struct {
     int last_layer; /* the deepest layer whose forward pass was finite */
 } eoc_outcome;
 
+/** Memory that is kept as it is. */
+typedef struct {
+    void *bytes;
+    size_t size;
+} eoc_piece;
+
 /** What a study asks of its host; all may be NULL. */
 typedef struct {
     void *context;
     /** Called often (at most 100 ms apart). True: give up this unit at once. */
     bool (*tick)(void *context);
+    /** Whether the run is about to end: a unit that can be saved is saved and given up. */
+    bool (*ending)(void *context);
+    /** Keeps a unit's state, in place of what was kept of it before; false when that did not work. */
+    bool (*save)(void *context, const eoc_piece *pieces, int count);
+    /** Fills the pieces with what was kept of this unit, all or none; false when nothing of these sizes was. */
+    bool (*load)(void *context, const eoc_piece *pieces, int count);
+    double save_seconds; /* least time between two savings that the study does of itself */
 } eoc_host;
 
 /** Memory for probing networks up to a depth and width; one a rank, reused from unit to unit. */

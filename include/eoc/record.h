@@ -11,6 +11,7 @@
 
 #include "eoc/mean_field.h"
 #include "eoc/probe.h"
+#include "eoc/train.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +24,22 @@
 
 typedef enum { EOC_PER_UNIT, EOC_PER_POINT } eoc_record_scope; /* dimensions: grid, or grid without replica */
 
-typedef enum { EOC_ALONG_NOTHING, EOC_ALONG_LAYER, EOC_ALONG_MODE } eoc_along;
+/** Dimensions that a variable may have beside those of its scope. */
+typedef enum { EOC_SCALE_LAYER, EOC_SCALE_MODE, EOC_SCALE_LEARNING_RATE, EOC_SCALE_STEP, EOC_NUM_SCALES } eoc_scale;
+
+typedef enum {
+    EOC_ALONG_NOTHING,
+    EOC_ALONG_LAYER,
+    EOC_ALONG_MODE,
+    EOC_ALONG_LEARNING_RATE,
+    EOC_ALONG_STEP,       /* learning_rate, step */
+    EOC_ALONG_STEP_LAYER, /* learning_rate, step, layer */
+} eoc_along;
+
+enum { EOC_MAX_ALONG = 3 };
+
+/** Fills the scales of `along`, outermost first, and returns how many. */
+int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG]);
 
 typedef enum { EOC_TYPE_INT8, EOC_TYPE_INT32, EOC_TYPE_UINT16, EOC_TYPE_UINT32, EOC_TYPE_FLOAT64 } eoc_type;
 
@@ -32,7 +48,7 @@ size_t eoc_type_bytes(eoc_type type);
 typedef struct {
     const char *group, *name;
     eoc_record_scope scope;
-    eoc_along along; /* its last dimension beside those of its scope */
+    eoc_along along; /* its last dimensions, beside those of its scope */
     eoc_type type;
     const char *units;
     const char *long_name;
@@ -51,14 +67,14 @@ const eoc_variable *eoc_variable_row(int row);
 /** The row of "run/status" and the like; NULL when there is none. */
 const eoc_variable *eoc_variable_find(const char *group, const char *name);
 
-/** Every pointer leads to one row of its variable: (num_layers) or (num_modes) values, or one. NULL: not in the
- * file. */
+/** Every pointer leads to one row of its variable, of eoc_layout_row_count values. NULL: not in the file. */
 typedef struct {
     int8_t *status, *reason, *sampler;
     int32_t *last_layer, *rank, *attempts;
     double *seconds;
     uint32_t *checksum;
     eoc_probe_rows probe;
+    eoc_train_rows train;
 } eoc_unit_record;
 
 typedef struct {
@@ -75,17 +91,25 @@ typedef struct {
 typedef struct {
     int num_layers;
     int num_modes;
-    const int *layers;       /* (num_layers), borrowed */
-    size_t *offset;          /* (eoc_variable_count) bytes from the start of a record of its scope */
-    unsigned char *included; /* (eoc_variable_count) */
+    int num_rates, num_steps;     /* 0: nothing is trained */
+    const int *layers;            /* (num_layers), borrowed */
+    const double *learning_rates; /* (num_rates), borrowed */
+    int *steps;                   /* (num_steps) */
+    size_t *offset;               /* (eoc_variable_count) bytes from the start of a record of its scope */
+    unsigned char *included;      /* (eoc_variable_count) */
     size_t unit_bytes, point_bytes;
 } eoc_layout;
 
 /** num_modes: values kept of the statistic spectrum; 0 where it is not asked for. */
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout);
+/** Adds the group `train`. */
+eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout);
 void eoc_layout_clear(eoc_layout *layout);
 
-/** Values in one row of a variable: num_layers, num_modes or 1. */
+/** Entries of a scale. */
+size_t eoc_layout_scale_count(const eoc_layout *layout, eoc_scale scale);
+
+/** Values in one row of a variable. */
 size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable);
 
 /** Sets every pointer of a record into `block`, (unit_bytes) or (point_bytes), aligned for doubles. */

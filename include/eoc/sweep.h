@@ -9,6 +9,7 @@
 #include "eoc/key.h"
 #include "eoc/probe.h"
 #include "eoc/text.h"
+#include "eoc/train.h"
 
 #include <stdint.h>
 
@@ -17,7 +18,8 @@ typedef struct {
     char *output; /* result file as the sweep file names it, or NULL */
     uint64_t seed;
     eoc_grid grid;
-    eoc_probe probe;
+    eoc_probe probe; /* probe.train: NULL, or to `train` below; so a sweep is not to be copied */
+    eoc_train train;
 } eoc_sweep;
 
 void eoc_sweep_clear(eoc_sweep *sweep);

@@ -26,6 +26,12 @@ void eoc_vec_tanh_slope(const double *x, double *y, size_t n);
 /** tanh and its derivative, the same bits as apart. slope is not x. */
 void eoc_vec_tanh_both(const double *x, double *y, double *slope, size_t n);
 
+/** tanh and 1 - tanh^2 at float32, 3.5 ulp of tanh. y may be x, slope may not. */
+void eoc_vec_tanh_both_float(const float *x, float *y, float *slope, size_t n);
+
+/** x and 1 where x > 0; `below` times x and `below` where x < 0; x and 0 at 0 and NaN. y may be x, slope may not. */
+void eoc_vec_leaky_both_float(float below, const float *x, float *y, float *slope, size_t n);
+
 /** out[k] = sum over i of basis[k * stride + i] v[i], k < count: a few vectors at a time, where BLAS is slow. */
 void eoc_vec_dots(const double *basis, size_t stride, int count, const double *v, size_t n, double *out);
 

@@ -76,6 +76,13 @@ int eoc_sampler_index(const eoc_sampler *sampler);
 eoc_status eoc_weights_create(int max_fan, int max_columns, eoc_weights **weights);
 void eoc_weights_destroy(eoc_weights **weights);
 
+/**
+ * The whole matrix, w (fan_out, fan_in) row after row: the one that the explicit sampler multiplies with, bit for bit
+ * where entries are independent and to rounding where it is orthogonal. EOC_ERR_NOMEM where an orthogonal one has no
+ * room for its square.
+ */
+eoc_status eoc_weights_draw(eoc_weights *weights, const eoc_matrix *matrix, double *w);
+
 /** Bytes that eoc_weights_create takes. */
 double eoc_weights_bytes(int max_fan, int max_columns);
 

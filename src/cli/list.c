@@ -5,6 +5,7 @@
 #include "eoc/data.h"
 #include "eoc/probe.h"
 #include "eoc/text.h"
+#include "eoc/train.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -64,6 +65,18 @@ static entry preprocessing_entry(int row)
     return (entry){k->name, k->formula, k->source, NULL};
 }
 
+static entry loss_entry(int row)
+{
+    const eoc_loss_kind *k = eoc_loss_row(row);
+    return (entry){k->name, k->formula, k->source, NULL};
+}
+
+static entry optimizer_entry(int row)
+{
+    const eoc_optimizer_kind *k = &eoc_net_f32_loops()->optimizers[row];
+    return (entry){k->name, k->formula, k->source, k->parameters};
+}
+
 static const struct {
     const char *name;
     const char *title;
@@ -79,7 +92,10 @@ static const struct {
     {"samplers", "Samplers: probe.sampler", eoc_sampler_count, sampler_entry},
     {"datasets", "Data sets that are drawn from the seed (others are HDF5 files, such as mnist10k)",
      eoc_data_kind_count, data_entry},
-    {"preprocessing", "Preprocessing of data sets", eoc_preprocessing_count, preprocessing_entry},
+    {"preprocessing", "Preprocessing: train.preprocessing", eoc_preprocessing_count, preprocessing_entry},
+    {"losses", "Losses: train.loss, y the outputs", eoc_loss_count, loss_entry},
+    {"optimizers", "Optimizers: train.optimizer, w a weight, g its gradient, a the learning rate", eoc_optimizer_count,
+     optimizer_entry},
 };
 
 enum { NUM_LISTS = sizeof lists / sizeof lists[0] };
@@ -144,7 +160,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static const struct argp argp = {.parser = parse,
                                  .args_doc = "[activations|initializers|architectures|statistics|inputs|samplers|"
-                                             "datasets|preprocessing]",
+                                             "datasets|preprocessing|losses|optimizers]",
                                  .doc = "Prints every kind that a sweep file may name, with its formula and source.\v"
                                         "Example:\n  eoc list activations"};
 

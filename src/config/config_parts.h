@@ -99,6 +99,7 @@ void eoc_config_unknown(const char *path, eoc_text *sentence);
 
 /** What was given for one key. */
 typedef struct {
+    bool named;  /* its section was written, if only as {} */
     bool given;  /* at all, right or wrong */
     bool usable; /* has texts */
     bool is_list;

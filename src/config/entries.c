@@ -28,7 +28,7 @@ void eoc_entry_clear(eoc_entry *entry)
     }
     free(entry->texts);
     free(entry->places);
-    *entry = (eoc_entry){0};
+    *entry = (eoc_entry){.named = entry->named};
 }
 
 static void make_room(eoc_entry *entry, int count)
@@ -258,12 +258,20 @@ static bool visit_pair(walker *w, const char *section, int key, int value)
     return true;
 }
 
+static void name_section(eoc_entry *entries, const char *path)
+{
+    for (int row = 0; row < eoc_config_key_count() && *path; row++) {
+        entries[row].named = entries[row].named || eoc_config_is_under(eoc_config_key_row(row)->name, path);
+    }
+}
+
 static void visit_section(walker *w, const char *path, eoc_place key_place, int value)
 {
     const eoc_node *nodes = w->document->nodes;
     const int target = eoc_document_target(w->document, value);
     const int shorthand = eoc_config_shorthand(path);
     if (nodes[target].kind == EOC_NODE_MAPPING) {
+        name_section(w->entries, path);
         bool go_on = true;
         for (int key = nodes[target].first; key >= 0 && go_on; key = nodes[nodes[key].next].next) {
             go_on = visit_pair(w, path, key, nodes[key].next);

@@ -186,6 +186,7 @@ static const struct {
     {own_key_rows, 0},
     {eoc_grid_key_rows, offsetof(eoc_sweep, grid)},
     {eoc_probe_key_rows, offsetof(eoc_sweep, probe)},
+    {eoc_train_key_rows, offsetof(eoc_sweep, train)},
 };
 enum { NUM_GROUPS = sizeof groups / sizeof groups[0] };
 

@@ -147,6 +147,27 @@ static void read_rows(const eoc_entry *entries, bool complete, eoc_sweep *sweep,
     }
 }
 
+/* Whether a section, or anything under it, was written. */
+static bool is_given(const eoc_entry *entries, const char *section)
+{
+    bool given = false;
+    for (int row = 0; row < eoc_config_key_count(); row++) {
+        given = given || ((entries[row].given || entries[row].named) &&
+                          eoc_config_is_under(eoc_config_key_row(row)->name, section));
+    }
+    return given;
+}
+
+/* Probe, train or both: what is written is done; where nothing is, networks are probed. */
+static void choose_studies(eoc_entry *entries, eoc_sweep *sweep)
+{
+    sweep->train.enabled = is_given(entries, "train");
+    sweep->probe.train = sweep->train.enabled ? &sweep->train : NULL;
+    if (sweep->train.enabled && !is_given(entries, "probe")) {
+        eoc_entry_split(&entries[eoc_config_find("probe.statistics")], "none", true, (eoc_place){-1, 0, 0});
+    }
+}
+
 /* -- rules between keys -- */
 
 static void check_unread(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
@@ -167,6 +188,14 @@ static eoc_place place_of_value(const eoc_entry *entries, const char *name, int 
 {
     const eoc_entry *entry = &entries[eoc_config_find(name)];
     return entry->count > 0 ? entry->places[entry->count == count ? i : 0] : entry->place;
+}
+
+static void check_studies(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    if (sweep->probe.nothing && !sweep->train.enabled) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.statistics", 0, 1), "probe.statistics",
+                         "none leaves nothing to be done; accepted: statistics, or none beside a section 'train'");
+    }
 }
 
 static void check_widths(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
@@ -235,11 +264,13 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
     const bool complete = text ? entries_from_text(entries, mistakes, text, strlen(text), num_sets)
                                : strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
     eoc_entries_from_sets(entries, mistakes, num_sets);
+    choose_studies(entries, sweep);
     read_rows(entries, complete, sweep, mistakes);
     check_unread(entries, sweep, mistakes);
     check_widths(entries, sweep, mistakes);
     check_sampler(entries, sweep, mistakes);
     check_spectrum(entries, sweep, mistakes);
+    check_studies(entries, sweep, mistakes);
 
     for (int row = 0; row < num_keys; row++) {
         eoc_entry_clear(&entries[row]);

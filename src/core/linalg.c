@@ -4,8 +4,8 @@
 #include "eoc/vecmath.h"
 
 #include <cblas.h>
+#include <lapacke.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 /* OpenBLAS's own calls, where the library that is linked has them. */
@@ -105,6 +105,32 @@ double eoc_linalg_norm(const double *x, size_t n)
     const double square = cblas_ddot((int)n, x, 1, x, 1);
     /* dnrm2 is safe at any scale, and several times slower than a dot product. */
     return square > 1e-280 && square < 1e280 ? sqrt(square) : cblas_dnrm2((int)n, x, 1);
+}
+
+static enum CBLAS_TRANSPOSE operation(bool transpose)
+{
+    return transpose ? CblasTrans : CblasNoTrans;
+}
+
+void eoc_linalg_gemm_float(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float *a,
+                           const float *b, float beta, float *c)
+{
+    cblas_sgemm(CblasRowMajor, operation(transpose_a), operation(transpose_b), m, n, k, alpha, a, transpose_a ? m : k,
+                b, transpose_b ? k : n, beta, c, n);
+}
+
+void eoc_linalg_gemm_double(bool transpose_a, bool transpose_b, int m, int n, int k, double alpha, const double *a,
+                            const double *b, double beta, double *c)
+{
+    cblas_dgemm(CblasRowMajor, operation(transpose_a), operation(transpose_b), m, n, k, alpha, a, transpose_a ? m : k,
+                b, transpose_b ? k : n, beta, c, n);
+}
+
+eoc_status eoc_linalg_form_q(int n, double *a, const double *tau)
+{
+    const lapack_int info = LAPACKE_dorgqr(LAPACK_COL_MAJOR, n, n, n, a, n, tau);
+    EOC_REQUIRE(info == 0, EOC_ERR_NOMEM, "out of memory for an orthogonal matrix of %d x %d", n, n);
+    return EOC_OK;
 }
 
 int eoc_linalg_set_threads(int threads)

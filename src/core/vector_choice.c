@@ -107,6 +107,16 @@ void eoc_vec_tanh_both(const double *x, double *y, double *slope, size_t n)
     eoc_vector_kernels_chosen()->tanh_both(x, y, slope, n);
 }
 
+void eoc_vec_tanh_both_float(const float *x, float *y, float *slope, size_t n)
+{
+    eoc_vector_kernels_chosen()->tanh_both_float(x, y, slope, n);
+}
+
+void eoc_vec_leaky_both_float(float below, const float *x, float *y, float *slope, size_t n)
+{
+    eoc_vector_kernels_chosen()->leaky_both_float(below, x, y, slope, n);
+}
+
 void eoc_vec_dots(const double *basis, size_t stride, int count, const double *v, size_t n, double *out)
 {
     eoc_vector_kernels_chosen()->dots(basis, stride, count, v, n, out);

@@ -17,6 +17,8 @@ typedef struct {
     eoc_map_function *multiply; /* y *= x */
     void (*widen)(double scale, const float *x, double *y, size_t n);
     void (*tanh_both)(const double *x, double *y, double *slope, size_t n);
+    void (*tanh_both_float)(const float *x, float *y, float *slope, size_t n);
+    void (*leaky_both_float)(float below, const float *x, float *y, float *slope, size_t n);
     void (*dots)(const double *basis, size_t stride, int count, const double *v, size_t n, double *out);
     double (*combine)(const double *basis, size_t stride, int count, const double *a, double *v, size_t n);
     double (*distance2)(double a, const double *x, double b, const double *y, size_t n);

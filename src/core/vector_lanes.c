@@ -93,6 +93,39 @@ DEFINE_MAP(erfc, u15)
 DEFINE_MAP(sin, u10)
 DEFINE_MAP(cos, u10)
 
+/* -- float32 maps of trained networks -- */
+
+static void tanh_both_float(const float *x, float *y, float *slope, size_t n)
+{
+    size_t i = 0;
+    vfloat v, d;
+    for (; i + FLOATS <= n; i += FLOATS) {
+        memcpy(&v, x + i, sizeof v);
+        v = SLEEF_F(tanh, u35)(v);
+        d = 1.0F - v * v;
+        memcpy(y + i, &v, sizeof v);
+        memcpy(slope + i, &d, sizeof d);
+    }
+    if (i < n) {
+        float rest[FLOATS] = {0.0F};
+        memcpy(rest, x + i, (n - i) * sizeof(float));
+        memcpy(&v, rest, sizeof v);
+        v = SLEEF_F(tanh, u35)(v);
+        d = 1.0F - v * v;
+        memcpy(y + i, &v, (n - i) * sizeof(float));
+        memcpy(slope + i, &d, (n - i) * sizeof(float));
+    }
+}
+
+static void leaky_both_float(float below, const float *x, float *y, float *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float z = x[i];
+        slope[i] = z > 0.0F ? 1.0F : z < 0.0F ? below : 0.0F;
+        y[i] = z < 0.0F ? below * z : z;
+    }
+}
+
 /* -- reductions: lane i of the accumulator has entries i, i + DOUBLES, ...; the lanes are added in order at the end --
  */
 
@@ -550,6 +583,8 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .cos = map_cos,
     .tanh_slope = tanh_slope,
     .tanh_both = tanh_both,
+    .tanh_both_float = tanh_both_float,
+    .leaky_both_float = leaky_both_float,
     .dots = dots,
     .combine = combine,
     .multiply = multiply_by,

@@ -132,6 +132,16 @@ hid_t eoc_h5_memory_type(eoc_type type)
     return -1;
 }
 
+int eoc_h5_along(const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_ALONG])
+{
+    eoc_scale scales[EOC_MAX_ALONG];
+    const int count = eoc_along_scales(variable->along, scales);
+    for (int i = 0; i < count; i++) {
+        shape[i] = (hsize_t)eoc_layout_scale_count(layout, scales[i]);
+    }
+    return count;
+}
+
 int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable,
                  hsize_t shape[EOC_MAX_RANK])
 {
@@ -140,8 +150,5 @@ int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_varia
     for (; rank < num_axes; rank++) {
         shape[rank] = (hsize_t)grid->axes[rank].count;
     }
-    if (variable->along != EOC_ALONG_NOTHING) {
-        shape[rank++] = (hsize_t)eoc_layout_row_count(layout, variable);
-    }
-    return rank;
+    return rank + eoc_h5_along(layout, variable, shape + rank);
 }

@@ -8,7 +8,7 @@
 
 #include <hdf5.h>
 
-enum { EOC_MAX_RANK = EOC_NUM_AXES + 1 };
+enum { EOC_MAX_RANK = EOC_NUM_AXES + EOC_MAX_ALONG };
 
 /** Sets the sentence from HDF5's error stack, "PATH: DOING: innermost reason". To be called at once: the next call of
  * the library, even one that closes something, clears the stack. */
@@ -25,6 +25,9 @@ char *eoc_h5_text_attribute(hid_t object, const char *name);
 
 hid_t eoc_h5_file_type(eoc_type type);
 hid_t eoc_h5_memory_type(eoc_type type);
+
+/** Dimensions that a variable has beside those of its scope, outermost first; returns how many. */
+int eoc_h5_along(const eoc_layout *layout, const eoc_variable *variable, hsize_t shape[EOC_MAX_ALONG]);
 
 /** Dimensions of a variable in the file; returns how many. */
 int eoc_h5_shape(const eoc_grid *grid, const eoc_layout *layout, const eoc_variable *variable,

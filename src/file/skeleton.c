@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Scales beside the eight axes, in the order of their dimension ids. */
-enum { SCALE_LAYER = EOC_NUM_AXES, SCALE_RUN, SCALE_TEXT, SCALE_MODE, NUM_SCALES };
+enum { SCALE_ALONG = EOC_NUM_AXES, SCALE_RUN = SCALE_ALONG + EOC_NUM_SCALES, SCALE_TEXT, NUM_SCALES };
 
 typedef struct {
     const char *path; /* the temporary */
@@ -212,6 +212,11 @@ static void attach(skeleton *s, hid_t dataset, int dimension, int id)
 
 /* -- variables -- */
 
+static const char *const along_names[EOC_NUM_SCALES] = {[EOC_SCALE_LAYER] = "layer",
+                                                        [EOC_SCALE_MODE] = "mode",
+                                                        [EOC_SCALE_LEARNING_RATE] = "learning_rate",
+                                                        [EOC_SCALE_STEP] = "step"};
+
 static void flag_attributes(skeleton *s, hid_t dataset, const eoc_variable *v)
 {
     unsigned char bytes[64 * 8];
@@ -249,15 +254,15 @@ static void variable(skeleton *s, hid_t group, const eoc_variable *v)
     if (v->flag_name) {
         flag_attributes(s, dataset, v);
     }
-    const int num_axes = rank - (v->along != EOC_ALONG_NOTHING);
+    eoc_scale along[EOC_MAX_ALONG];
+    const int num_axes = rank - eoc_along_scales(v->along, along);
     for (int d = 0; d < num_axes; d++) {
         link_scale(s, group, eoc_axis_row_of((eoc_axis_id)d)->name);
         attach(s, dataset, d, d);
     }
-    if (num_axes < rank) {
-        const bool layers = v->along == EOC_ALONG_LAYER;
-        link_scale(s, group, layers ? "layer" : "mode");
-        attach(s, dataset, num_axes, layers ? SCALE_LAYER : SCALE_MODE);
+    for (int d = num_axes; d < rank; d++) {
+        link_scale(s, group, along_names[along[d - num_axes]]);
+        attach(s, dataset, d, SCALE_ALONG + (int)along[d - num_axes]);
     }
     H5Dclose(dataset);
 }
@@ -369,16 +374,28 @@ static void root_attributes(skeleton *s)
                    "Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232");
 }
 
+static void along_scales(skeleton *s)
+{
+    const eoc_layout *layout = s->plan->layout;
+    counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LAYER, along_names[EOC_SCALE_LAYER],
+                  "layer of the network, from 1", layout->layers, layout->num_layers);
+    if (layout->num_modes) {
+        counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_MODE, along_names[EOC_SCALE_MODE],
+                      "place among the singular values, from the greatest", NULL, layout->num_modes);
+    }
+    if (layout->num_rates) {
+        number_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LEARNING_RATE, along_names[EOC_SCALE_LEARNING_RATE], "1",
+                     "learning rate", H5T_IEEE_F64LE, layout->learning_rates, layout->num_rates);
+        counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_STEP, along_names[EOC_SCALE_STEP], "steps of training done",
+                      layout->steps, layout->num_steps);
+    }
+}
+
 static void fill_file(skeleton *s)
 {
     root_attributes(s);
     axis_scales(s);
-    counted_scale(s, s->file, SCALE_LAYER, "layer", "layer of the network, from 1", s->plan->layout->layers,
-                  s->plan->layout->num_layers);
-    if (s->plan->layout->num_modes) {
-        counted_scale(s, s->file, SCALE_MODE, "mode", "place among the singular values, from the greatest", NULL,
-                      s->plan->layout->num_modes);
-    }
+    along_scales(s);
     record_variables(s);
     provenance(s);
     for (int id = 0; id < NUM_SCALES; id++) {

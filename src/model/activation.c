@@ -444,6 +444,54 @@ static void sin_dphi_many(const double *z, double *d, size_t n, const double *p)
     eoc_vec_cos(z, d, n);
 }
 
+/* -- float32, for training -- */
+
+static void relu_both_float(const float *z, float *h, float *d, size_t n, const double *p)
+{
+    (void)p;
+    eoc_vec_leaky_both_float(0.0F, z, h, d, n);
+}
+
+static void leaky_relu_both_float(const float *z, float *h, float *d, size_t n, const double *p)
+{
+    eoc_vec_leaky_both_float((float)p[0], z, h, d, n);
+}
+
+static void linear_both_float(const float *z, float *h, float *d, size_t n, const double *p)
+{
+    (void)p;
+    for (size_t i = 0; i < n; i++) {
+        h[i] = z[i];
+        d[i] = 1.0F;
+    }
+}
+
+static void tanh_both_float(const float *z, float *h, float *d, size_t n, const double *p)
+{
+    (void)p;
+    eoc_vec_tanh_both_float(z, h, d, n);
+}
+
+void eoc_activation_both_float(const eoc_activation *a, const float *z, float *h, float *d, size_t n)
+{
+    if (a->kind->phi_dphi_many_float) {
+        a->kind->phi_dphi_many_float(z, h, d, n, a->parameters);
+        return;
+    }
+    double wide[BLOCK], phi[BLOCK], dphi[BLOCK];
+    FOR_BLOCKS (i, m, n) {
+        for (size_t k = 0; k < m; k++) {
+            wide[k] = (double)z[i + k];
+        }
+        a->kind->phi_many(wide, phi, m, a->parameters);
+        a->kind->dphi_many(wide, dphi, m, a->parameters);
+        for (size_t k = 0; k < m; k++) {
+            h[i + k] = (float)phi[k];
+            d[i + k] = (float)dphi[k];
+        }
+    }
+}
+
 /* Columns that name the four functions of an activation. */
 #define FUNCTIONS(x) .phi = x##_phi, .dphi = x##_dphi, .phi_many = x##_phi_many, .dphi_many = x##_dphi_many
 
@@ -452,6 +500,7 @@ static const eoc_activation_kind activations[] = {
      .formula = "z",
      .source = "Saxe, McClelland & Ganguli 2014",
      FUNCTIONS(linear),
+     .phi_dphi_many_float = linear_both_float,
      .scale_invariant = true,
      .odd = true,
      .zero_at_zero = true},
@@ -459,6 +508,7 @@ static const eoc_activation_kind activations[] = {
      .formula = "max(z, 0)",
      .source = "Nair & Hinton 2010; He et al. 2015",
      FUNCTIONS(relu),
+     .phi_dphi_many_float = relu_both_float,
      .num_kinks = 1,
      .kinks = {0.0},
      .scale_invariant = true,
@@ -468,6 +518,7 @@ static const eoc_activation_kind activations[] = {
      .source = "Maas, Hannun & Ng 2013",
      .parameters = {{.name = "slope", .fallback = 0.01, .min = -1.0, .max = 1.0}},
      FUNCTIONS(leaky_relu),
+     .phi_dphi_many_float = leaky_relu_both_float,
      .num_kinks = 1,
      .kinks = {0.0},
      .scale_invariant = true,
@@ -476,6 +527,7 @@ static const eoc_activation_kind activations[] = {
      .formula = "tanh(z)",
      .source = "Poole et al. 2016; Schoenholz et al. 2017",
      FUNCTIONS(tanh),
+     .phi_dphi_many_float = tanh_both_float,
      .phi_dphi_many = tanh_phi_dphi_many,
      .odd = true,
      .zero_at_zero = true},

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- explicit, independent entries -- */
@@ -139,6 +140,67 @@ static void haar_corner(eoc_weights *w, const eoc_matrix *m, haar_square *produc
     for (size_t i = 0; i < total_out; i++) {
         out[i] *= scale;
     }
+}
+
+/* -- the matrix itself -- */
+
+static void entries_draw(eoc_weights *w, const eoc_matrix *m, double *out)
+{
+    int tile_index = 0;
+    for (int row = 0; row < m->fan_out; row += EOC_TILE_SIDE) {
+        for (int col = 0; col < m->fan_in; col += EOC_TILE_SIDE, tile_index++) {
+            const int rows = smaller(EOC_TILE_SIDE, m->fan_out - row), cols = smaller(EOC_TILE_SIDE, m->fan_in - col);
+            draw_tile(w, m, tile_index, rows, cols);
+            for (int i = 0; i < rows; i++) {
+                memcpy(out + (size_t)(row + i) * (size_t)m->fan_in + (size_t)col, w->tile + (size_t)i * (size_t)cols,
+                       sizeof(double) * (size_t)cols);
+            }
+        }
+    }
+}
+
+/* The reflections side by side, multiplied out in blocks; their signs are those of Q's columns. */
+static eoc_status draw_haar_square(eoc_weights *w, const eoc_matrix *m, int n, double *q, double *tau, double *sign)
+{
+    for (int k = 0; k < n; k++) {
+        double beta = 0.0, *const column = q + (size_t)k * (size_t)n;
+        sign[k] = draw_reflection(w, m, n, k, &beta);
+        const double lead = w->tile[0];
+        tau[k] = beta * lead * lead;
+        for (int i = k + 1; i < n; i++) {
+            column[i] = lead != 0.0 ? w->tile[i - k] / lead : 0.0;
+        }
+    }
+    return eoc_linalg_form_q(n, q, tau);
+}
+
+static eoc_status haar_draw(eoc_weights *w, const eoc_matrix *m, double *out)
+{
+    const int n = m->fan_in > m->fan_out ? m->fan_in : m->fan_out;
+    const double variance = eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
+    const double scale = sqrt(variance * n);
+    const size_t side = (size_t)n;
+    double *const q = calloc(side * side + 2 * side, sizeof(double));
+    EOC_REQUIRE(q, EOC_ERR_NOMEM, "out of memory for an orthogonal matrix of %d x %d", n, n);
+    double *const tau = q + side * side, *const sign = tau + side;
+    const eoc_status status = draw_haar_square(w, m, n, q, tau, sign);
+    for (int i = 0; i < m->fan_out && status == EOC_OK; i++) {
+        for (int j = 0; j < m->fan_in; j++) {
+            out[(size_t)i * (size_t)m->fan_in + (size_t)j] = scale * sign[j] * q[(size_t)j * side + (size_t)i];
+        }
+    }
+    free(q);
+    return status;
+}
+
+eoc_status eoc_weights_draw(eoc_weights *w, const eoc_matrix *m, double *out)
+{
+    assert(m->fan_in <= w->max_fan && m->fan_out <= w->max_fan);
+    if (m->initializer.kind->law == EOC_LAW_HAAR) {
+        return haar_draw(w, m, out);
+    }
+    entries_draw(w, m, out);
+    return EOC_OK;
 }
 
 /* -- the sampler -- */

@@ -14,8 +14,7 @@ static bool is_depth(const eoc_axis *depth_axis, int layer)
     return false;
 }
 
-/* Whether `layer` is one of `number` values spaced evenly in the logarithm from 1 to `greatest`, rounded. */
-static bool is_log_spaced(int layer, int number, int greatest)
+bool eoc_is_log_spaced(int layer, int number, int greatest)
 {
     if (number < 2 || greatest < 2) {
         return layer == greatest;
@@ -41,7 +40,7 @@ int eoc_layers_fill(const eoc_layers *rule, const eoc_axis *depth_axis, int *lay
     for (int layer = 1; layer <= greatest; layer++) {
         const bool kept = layer == 1 || rule->rule == EOC_LAYERS_ALL ||
                           (rule->rule == EOC_LAYERS_EVERY && layer % rule->number == 0) ||
-                          (rule->rule == EOC_LAYERS_LOG && is_log_spaced(layer, rule->number, greatest)) ||
+                          (rule->rule == EOC_LAYERS_LOG && eoc_is_log_spaced(layer, rule->number, greatest)) ||
                           is_depth(depth_axis, layer);
         if (kept) {
             layers[count++] = layer;

@@ -67,9 +67,9 @@ const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *
     if (probe->sampler) {
         return probe->sampler;
     }
-    /* All of J needs all of W. */
-    return probe->statistics & EOC_STATISTIC_SPECTRUM ? eoc_sampler_find("explicit")
-                                                      : eoc_sampler_auto(&matrix, columns);
+    /* All of J needs all of W, and so does training. */
+    const bool whole = probe->nothing || (probe->statistics & EOC_STATISTIC_SPECTRUM);
+    return whole ? eoc_sampler_find("explicit") : eoc_sampler_auto(&matrix, columns);
 }
 
 /* -- statistics -- */

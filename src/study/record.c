@@ -30,6 +30,10 @@ static const char *theory_flag_name(int i)
     return i < EOC_NUM_THEORY_FLAGS ? eoc_theory_flag_name(i) : NULL;
 }
 
+/* Beside the bits of eoc_statistic, which are the probe's: the group `train`, and what is measured there. */
+enum { TRAINING = 1 << 30, TRAINING_SHIFT = 16 };
+#define TRAINED_AND(bit) .statistics = (unsigned)(bit) << TRAINING_SHIFT, .checked = 1
+
 #define UNIT(member) .scope = EOC_PER_UNIT, .field = offsetof(eoc_unit_record, member)
 #define POINT(member) .scope = EOC_PER_POINT, .field = offsetof(eoc_point_record, member)
 #define NUMBER .type = EOC_TYPE_FLOAT64, .units = "1"
@@ -37,6 +41,7 @@ static const char *theory_flag_name(int i)
 #define GRADIENT .statistics = EOC_STATISTIC_GRADIENT
 #define JACOBIAN .statistics = EOC_STATISTIC_JACOBIAN
 #define FINITE_WIDTH .statistics = EOC_STATISTIC_FINITE_WIDTH
+#define TRAINED .statistics = TRAINING, .checked = 1
 #define SPECTRUM .statistics = EOC_STATISTIC_SPECTRUM
 #define PROBED .along = EOC_ALONG_LAYER, .checked = 1, NUMBER
 
@@ -118,6 +123,45 @@ static const eoc_variable variables[] = {
      .long_name = "log of an unbiased estimate of tr((J^T J)^2)/N", JACOBIAN},
     {"probe", "log_singular_values", UNIT(probe.log_singular_values), .along = EOC_ALONG_MODE, .checked = 1, NUMBER,
      .long_name = "log of the singular values of J = dh^L/dh^0 at input 0, descending; exact zeros are -inf", SPECTRUM},
+
+    {"train", "loss", UNIT(train.loss), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "loss on the training set, of its first evaluation_samples"},
+    {"train", "accuracy", UNIT(train.accuracy), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "accuracy on the training set, of its first evaluation_samples"},
+    {"train", "test_loss", UNIT(train.test_loss), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "loss on the test set, of its first evaluation_samples"},
+    {"train", "test_accuracy", UNIT(train.test_accuracy), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "accuracy on the test set, of its first evaluation_samples"},
+    {"train", "final_loss", UNIT(train.final_loss), TRAINED, .along = EOC_ALONG_LEARNING_RATE, NUMBER,
+     .long_name = "loss on the training set after the last step"},
+    {"train", "final_accuracy", UNIT(train.final_accuracy), TRAINED, .along = EOC_ALONG_LEARNING_RATE, NUMBER,
+     .long_name = "accuracy on the training set after the last step"},
+    {"train", "final_test_loss", UNIT(train.final_test_loss), TRAINED, .along = EOC_ALONG_LEARNING_RATE, NUMBER,
+     .long_name = "loss on the test set after the last step"},
+    {"train", "final_test_accuracy", UNIT(train.final_test_accuracy), TRAINED, .along = EOC_ALONG_LEARNING_RATE, NUMBER,
+     .long_name = "accuracy on the test set after the last step"},
+    {"train", "learning_time", UNIT(train.learning_time), TRAINED, .along = EOC_ALONG_LEARNING_RATE, NUMBER,
+     .long_name = "first recorded step from which on the threshold is held to the end; NaN: never"},
+    {"train", "divergence_step", UNIT(train.divergence_step), TRAINED, .along = EOC_ALONG_LEARNING_RATE,
+     .type = EOC_TYPE_INT32, .units = "1", .fill = -1, .long_name = "first step whose loss was not finite; -1: none"},
+    {"train", "log_q", UNIT(train.log_q), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "log of the mean over units and test samples 0 and 1 of z^2"},
+    {"train", "c", UNIT(train.c), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "cosine of the pre-activations of test samples 0 and 1"},
+    {"train", "one_minus_c", UNIT(train.one_minus_c), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER,
+     NUMBER, .long_name = "1 - c, to its last digits"},
+    {"train", "log_gradient_q", UNIT(train.log_gradient_q), TRAINED_AND(EOC_STATISTIC_GRADIENT),
+     .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "log of the mean over units and both samples of (dE_a/dz^l(x_a))^2, E_a = v.h^L(x_a)"},
+    {"train", "gradient_c", UNIT(train.gradient_c), TRAINED_AND(EOC_STATISTIC_GRADIENT), .along = EOC_ALONG_STEP_LAYER,
+     NUMBER, .long_name = "cosine of dE_0/dz^l and dE_1/dz^l"},
+    {"train", "log_jacobian_m1", UNIT(train.log_jacobian_m1), TRAINED_AND(EOC_STATISTIC_JACOBIAN),
+     .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "log of an unbiased estimate of tr(J^T J)/features, J = dh^L/dx at test sample 0"},
+    {"train", "log_jacobian_m2", UNIT(train.log_jacobian_m2), TRAINED_AND(EOC_STATISTIC_JACOBIAN),
+     .along = EOC_ALONG_STEP, NUMBER, .long_name = "log of an unbiased estimate of tr((J^T J)^2)/features"},
+    {"train", "best_learning_rate", UNIT(train.best_learning_rate), TRAINED, NUMBER,
+     .long_name = "of those that did not diverge the one with the least learning_time, then the least final_loss"},
 };
 
 int eoc_variable_count(void)
@@ -157,17 +201,61 @@ size_t eoc_type_bytes(eoc_type type)
     return 0;
 }
 
-size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable)
+int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG])
 {
-    switch (variable->along) {
+    switch (along) {
     case EOC_ALONG_LAYER:
-        return (size_t)layout->num_layers;
+        scales[0] = EOC_SCALE_LAYER;
+        return 1;
     case EOC_ALONG_MODE:
-        return (size_t)layout->num_modes;
+        scales[0] = EOC_SCALE_MODE;
+        return 1;
+    case EOC_ALONG_LEARNING_RATE:
+        scales[0] = EOC_SCALE_LEARNING_RATE;
+        return 1;
+    case EOC_ALONG_STEP:
+        scales[0] = EOC_SCALE_LEARNING_RATE;
+        scales[1] = EOC_SCALE_STEP;
+        return 2;
+    case EOC_ALONG_STEP_LAYER:
+        scales[0] = EOC_SCALE_LEARNING_RATE;
+        scales[1] = EOC_SCALE_STEP;
+        scales[2] = EOC_SCALE_LAYER;
+        return 3;
     case EOC_ALONG_NOTHING:
         break;
     }
-    return 1;
+    return 0;
+}
+
+size_t eoc_layout_scale_count(const eoc_layout *layout, eoc_scale scale)
+{
+    const int counts[EOC_NUM_SCALES] = {[EOC_SCALE_LAYER] = layout->num_layers,
+                                        [EOC_SCALE_MODE] = layout->num_modes,
+                                        [EOC_SCALE_LEARNING_RATE] = layout->num_rates,
+                                        [EOC_SCALE_STEP] = layout->num_steps};
+    return (size_t)counts[scale];
+}
+
+size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variable)
+{
+    eoc_scale scales[EOC_MAX_ALONG];
+    size_t count = 1;
+    for (int i = 0; i < eoc_along_scales(variable->along, scales); i++) {
+        count *= eoc_layout_scale_count(layout, scales[i]);
+    }
+    return count;
+}
+
+/* Gives a variable its place in the records. */
+static void include(int row, eoc_layout *layout)
+{
+    const eoc_variable *v = &variables[row];
+    size_t *const total = v->scope == EOC_PER_UNIT ? &layout->unit_bytes : &layout->point_bytes;
+    const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
+    layout->included[row] = 1;
+    layout->offset[row] = *total;
+    *total += (bytes + 7) / 8 * 8; /* every row aligned for doubles */
 }
 
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout)
@@ -182,14 +270,25 @@ eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_lay
         eoc_layout_clear(layout);
         return EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
     }
-    for (size_t row = 0; row < count; row++) {
-        const eoc_variable *v = &variables[row];
-        layout->included[row] = v->statistics == 0 || (v->statistics & statistics) != 0;
-        if (layout->included[row]) {
-            size_t *const total = v->scope == EOC_PER_UNIT ? &layout->unit_bytes : &layout->point_bytes;
-            const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
-            layout->offset[row] = *total;
-            *total += (bytes + 7) / 8 * 8; /* every row aligned for doubles */
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if (variables[row].statistics == 0 || (variables[row].statistics & statistics) != 0) {
+            include(row, layout);
+        }
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout)
+{
+    layout->num_rates = train->num_learning_rates;
+    layout->learning_rates = train->learning_rates;
+    layout->num_steps = eoc_train_record_count(train);
+    layout->steps = malloc(sizeof *layout->steps * (size_t)layout->num_steps);
+    EOC_REQUIRE(layout->steps, EOC_ERR_NOMEM, "out of memory for %d recorded steps", layout->num_steps);
+    eoc_train_record(train, layout->steps);
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if (variables[row].statistics & (TRAINING | train->statistics << TRAINING_SHIFT)) {
+            include(row, layout);
         }
     }
     return EOC_OK;
@@ -199,6 +298,7 @@ void eoc_layout_clear(eoc_layout *layout)
 {
     free(layout->offset);
     free(layout->included);
+    free(layout->steps);
     *layout = (eoc_layout){0};
 }
 

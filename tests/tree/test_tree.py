@@ -23,13 +23,13 @@ ARROWS = {
 }
 
 HEADERS = {
-    "core": "status text kind rng vecmath linalg orthonormal quadrature product_svd",
+    "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key",
-    "study": "probe record advise cost data",
+    "study": "probe record advise cost data loss optimizer net train study",
     "config": "sweep",
-    "file": "store view dataset",
+    "file": "store view checkpoint dataset",
     "run": "plan run theory_file simulate share_data",
 }
 

@@ -324,10 +324,18 @@ static void test_bad_keys(void **state)
         {AT "  seed: 3\n", {0}, {":4:3: grid.seed: unknown key; did you mean seed?"}},
         {AT "kind: pair\n", {0}, {":4:1: kind: unknown key; did you mean probe.inputs.kind?"}},
         {AT "inputs: {kind: pair}\n", {0}, {":4:1: inputs: unknown key; did you mean probe.inputs?"}},
-        {AT "train: 3\n", {0}, {":4:1: train: unknown key; "}},
+        {AT "train: {steps: 0}\n", {0}, {":4:16: train.steps: '0' is out of range"}},
+        {AT "train: {loss: hinge}\n", {0}, {":4:15: train.loss: unknown loss 'hinge'; known: cross_entropy, mse"}},
+        {AT "train: {learning_rate: [0.1, 0.1]}\n", {0}, {":4:30: train.learning_rate: 0.1 is there twice"}},
+        {AT "train: {threshold: accuracy 2}\n", {0}, {":4:20: train.threshold: '2' is out of range"}},
+        {AT "train: {threshold: 0.9}\n", {0}, {":4:20: train.threshold: '0.9' is no threshold; accepted: accuracy"}},
+        {AT "train: {optimizer: momentum(momentum=1)}\n", {0}, {":4:20: train.optimizer: "}},
+        {AT "train: {dataset: gausian_classes()}\n", {0}, {":4:18: train.dataset: "}},
+        {AT "train: [mnist10k]\n", {0}, {":4:8: train: a list where a section belongs"}},
+        {AT "probe: {statistics: none}\n", {0}, {":4:21: probe.statistics: none leaves nothing to be done"}},
         {AT "zebrafish_count: 3\n",
          {0},
-         {":4:1: zebrafish_count: unknown key; known here: title, seed, output, grid, probe"}},
+         {":4:1: zebrafish_count: unknown key; known here: title, seed, output, grid, probe, train"}},
         {AT "grid.depth: 3\n", {0}, {":4:1: grid.depth: a dot in a key"}},
         {AT "<<: {seed: 1}\n", {0}, {":4:1: <<: merge keys are not read"}},
         {AT "? [a]\n: 3\n", {0}, {":4:3: a key must be a word"}},
@@ -787,18 +795,62 @@ static void test_flipped_bits(void **state)
     }
 }
 
+/* Probe, train or both: what is written is done. */
+static void test_studies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool trains, probes;
+    } cases[] = {{AT "", false, true},
+                 {AT "probe: {}\n", false, true},
+                 {AT "train: {}\n", true, false},
+                 {AT "train: mnist10k\n", true, false},
+                 {AT "train: {steps: 7}\n", true, false},
+                 {AT "train: {steps: 7}\nprobe: {}\n", true, true},
+                 {AT "train: {}\nprobe: {statistics: forward}\n", true, true},
+                 {AT "train: {}\nprobe: {statistics: none}\n", true, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eoc_sweep sweep;
+        eoc_text errors = {0}, resolved = {0}, again = {0};
+        assert_int_equal(eoc_config_read_text("here", cases[i].text, &sweep, &errors), EOC_OK);
+        assert_int_equal(sweep.probe.train != NULL, cases[i].trains);
+        assert_int_equal(sweep.probe.nothing, !cases[i].probes);
+        eoc_config_resolved(&sweep, 0, &resolved);
+        assert_int_equal(strstr(resolved.data, "\ntrain:") != NULL, cases[i].trains);
+        eoc_sweep_clear(&sweep);
+        assert_int_equal(eoc_config_read_text("here", resolved.data, &sweep, &errors), EOC_OK);
+        eoc_config_resolved(&sweep, 0, &again);
+        assert_string_equal(again.data, resolved.data);
+        eoc_sweep_clear(&sweep);
+        eoc_text_clear(&resolved);
+        eoc_text_clear(&again);
+        eoc_text_clear(&errors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_file),    cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_reads_back),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_bad_keys),
-        cmocka_unit_test(test_bad_values),   cmocka_unit_test(test_all_mistakes_in_order),
-        cmocka_unit_test(test_bad_yaml),     cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_alias_bomb),   cmocka_unit_test(test_many_mistakes),
-        cmocka_unit_test(test_long_lists),   cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_sets),         cmocka_unit_test(test_bad_sets),
-        cmocka_unit_test(test_key_table),    cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_good_file),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_reads_back),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bad_keys),
+        cmocka_unit_test(test_studies),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_all_mistakes_in_order),
+        cmocka_unit_test(test_bad_yaml),
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_alias_bomb),
+        cmocka_unit_test(test_many_mistakes),
+        cmocka_unit_test(test_long_lists),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_bad_sets),
+        cmocka_unit_test(test_key_table),
+        cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_flipped_bits),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

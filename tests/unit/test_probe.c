@@ -610,7 +610,7 @@ static void giving_up(void **state)
     const eoc_network law = network_of("tanh", "gaussian", 5, 9);
     const eoc_probe asked = probe_of("pair", 0);
     int ticks = 0;
-    const eoc_host host = {&ticks, give_up};
+    const eoc_host host = {.context = &ticks, .tick = give_up};
     rows_memory m;
     int layers[MAX_DEPTH] = {1, 2, 3, 4, 5, 6};
     eoc_probe_rows rows = rows_of(m.log_q, m.c, m.one_minus_c, m.log_gradient_q, m.gradient_c, m.log_weight_gradient_q);

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "eoc/train.h"
+
+#include "eoc/net.h"
+
+#include "net_statistics.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* -- what is asked for -- */
+
+static bool is_recorded(const eoc_layers *rule, int step, int last)
+{
+    if (step <= 1 || step == last || rule->rule == EOC_LAYERS_ALL) {
+        return true;
+    }
+    return rule->rule == EOC_LAYERS_EVERY ? step % rule->number == 0 : eoc_is_log_spaced(step, rule->number, last);
+}
+
+int eoc_train_record(const eoc_train *train, int *steps)
+{
+    int count = 0;
+    for (int step = 0; step <= train->steps; step++) {
+        if (is_recorded(&train->record, step, train->steps)) {
+            steps[count++] = step;
+        }
+    }
+    return count;
+}
+
+int eoc_train_record_count(const eoc_train *train)
+{
+    int count = 0;
+    for (int step = 0; step <= train->steps; step++) {
+        count += is_recorded(&train->record, step, train->steps);
+    }
+    return count;
+}
+
+eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
+{
+    EOC_REQUIRE(train->batch <= data->train_count, EOC_ERR_USAGE,
+                "train.batch: %d is more than the %d training samples of %s; accepted: up to that", train->batch,
+                data->train_count, train->dataset.text);
+    const bool labelled = data->train_label != NULL;
+    EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
+                "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
+                train->dataset.text);
+    EOC_REQUIRE(labelled || train->threshold_measure == EOC_THRESHOLD_LOSS, EOC_ERR_USAGE,
+                "train.threshold: accuracy needs labels, and %s has target vectors; accepted with it: loss E",
+                train->dataset.text);
+    return EOC_OK;
+}
+
+/* -- memory -- */
+
+enum { LEAST_BATCH = 64 }; /* of evaluations, where the batch of training is smaller */
+
+struct eoc_train_workspace {
+    const eoc_data *data;
+    eoc_net *net;
+    eoc_net_scan *scan; /* NULL: no statistics */
+    eoc_weights *weights;
+    int32_t *order;  /* (train_count): the epoch's */
+    float *x;        /* (batch, features) */
+    int32_t *labels; /* (batch) */
+    float *targets;  /* (batch, outputs) */
+};
+
+static eoc_net_limits limits_of(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
+{
+    return (eoc_net_limits){.max_depth = max_depth,
+                            .max_width = max_width,
+                            .features = data->features,
+                            .outputs = data->outputs,
+                            .batch = train->batch > LEAST_BATCH ? train->batch : LEAST_BATCH,
+                            .num_states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states,
+                            .whole_gradient = train->clip > 0.0};
+}
+
+static int greatest_fan(const eoc_data *data, int max_width)
+{
+    const int of_data = data->features > data->outputs ? data->features : data->outputs;
+    return of_data > max_width ? of_data : max_width;
+}
+
+eoc_status eoc_train_workspace_create(const eoc_train *train, const eoc_data *data, int max_depth, int max_width,
+                                      eoc_train_workspace **out)
+{
+    const eoc_net_limits limits = limits_of(train, data, max_depth, max_width);
+    const size_t batch = (size_t)train->batch;
+    eoc_train_workspace *const w = calloc(1, sizeof *w);
+    *out = w;
+    EOC_REQUIRE(w, EOC_ERR_NOMEM, "out of memory");
+    w->data = data;
+    w->order = malloc(sizeof *w->order * (size_t)data->train_count);
+    w->x = malloc(sizeof *w->x * batch * (size_t)data->features);
+    w->labels = malloc(sizeof *w->labels * batch);
+    w->targets = malloc(sizeof *w->targets * batch * (size_t)data->outputs);
+    eoc_status status = w->order && w->x && w->labels && w->targets
+                            ? eoc_net_f32_create(&limits, &w->net)
+                            : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for a batch of %d samples", train->batch);
+    status = status == EOC_OK ? eoc_weights_create(greatest_fan(data, max_width), 1, &w->weights) : status;
+    if (status == EOC_OK && train->statistics) {
+        status = eoc_net_scan_create(&limits, &w->scan);
+    }
+    if (status != EOC_OK) {
+        eoc_train_workspace_destroy(out);
+    }
+    return status;
+}
+
+void eoc_train_workspace_destroy(eoc_train_workspace **workspace)
+{
+    eoc_train_workspace *const w = *workspace;
+    if (!w) {
+        return;
+    }
+    eoc_net_f32_destroy(&w->net);
+    eoc_net_scan_destroy(&w->scan);
+    eoc_weights_destroy(&w->weights);
+    free(w->order);
+    free(w->x);
+    free(w->labels);
+    free(w->targets);
+    free(w);
+    *workspace = NULL;
+}
+
+double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
+{
+    const eoc_net_limits limits = limits_of(train, data, max_depth, max_width);
+    return eoc_net_f32_bytes(&limits) + (train->statistics ? eoc_net_scan_bytes(&limits) : 0.0) +
+           eoc_weights_bytes(greatest_fan(data, max_width), 1) + 4.0 * data->train_count +
+           4.0 * train->batch * (1.0 + data->features + data->outputs);
+}
+
+/* -- batches -- */
+
+/* Fisher-Yates with word i of the epoch's stream for place i, highest place first. */
+static void shuffle(eoc_key key, int epoch, int32_t *order, int count)
+{
+    for (int i = 0; i < count; i++) {
+        order[i] = i;
+    }
+    uint32_t block[4];
+    for (int i = count - 1; i > 0; i--) {
+        const uint32_t word = (uint32_t)(count - 1 - i);
+        if (word % 4 == 0) {
+            const uint32_t counter[4] = {word / 4, 0, EOC_TENSOR_SHUFFLE, (uint32_t)epoch};
+            eoc_rng_block(key, counter, block);
+        }
+        const int32_t j = (int32_t)(((uint64_t)block[word % 4] * (uint64_t)(i + 1)) >> 32);
+        const int32_t other = order[j];
+        order[j] = order[i];
+        order[i] = other;
+    }
+}
+
+static void gather(eoc_train_workspace *w, int first, int count)
+{
+    const eoc_data *data = w->data;
+    const size_t features = (size_t)data->features, outputs = (size_t)data->outputs;
+    for (size_t r = 0; r < (size_t)count; r++) {
+        const size_t sample = (size_t)w->order[first + (int)r];
+        memcpy(w->x + r * features, data->train_x + sample * features, sizeof(float) * features);
+        if (data->train_label) {
+            w->labels[r] = data->train_label[sample];
+        } else {
+            memcpy(w->targets + r * outputs, data->train_y + sample * outputs, sizeof(float) * outputs);
+        }
+    }
+}
+
+/* -- one unit -- */
+
+/* What must be kept to go on in the middle of a training; rows and the net's arrays go with it. */
+typedef struct {
+    int rate; /* which of the list is in hand */
+    int step; /* done of it */
+    int recorded;
+} progress;
+
+typedef struct {
+    const eoc_train *train;
+    const eoc_network *network;
+    const int *steps; /* recorded */
+    int num_steps;
+    const int *layers; /* kept, of the statistics */
+    int num_layers;
+    eoc_train_workspace *w;
+    const eoc_host *host;
+    eoc_net_host net_host;
+    eoc_train_rows *rows;
+    progress at;
+    double saved, saving; /* when last, and how long it took */
+} unit;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct {
+    double loss, accuracy;
+} score;
+
+/* Of the first `wanted` samples of a set (0: all); false when given up. */
+static bool evaluate(const unit *u, const float *x, const int32_t *labels, const float *y, int count, score *found)
+{
+    eoc_net *const net = u->w->net;
+    const int wanted = u->train->evaluation_samples, batch = net->limits.batch;
+    const int total = wanted > 0 && wanted < count ? wanted : count;
+    double sum = 0.0;
+    int64_t correct = 0;
+    for (int first = 0; first < total; first += batch) {
+        const int n = total - first < batch ? total - first : batch;
+        const size_t at = (size_t)first;
+        if (!eoc_net_f32_forward(net, x + at * (size_t)net->limits.features, n, &u->net_host)) {
+            return false;
+        }
+        sum += eoc_net_f32_loss(net, u->train->loss, labels ? labels + at : NULL,
+                                y ? y + at * (size_t)net->limits.outputs : NULL, n, 0.0, &correct);
+    }
+    found->loss = sum / total;
+    found->accuracy = labels ? (double)correct / total : NAN;
+    return true;
+}
+
+static void diverge(unit *u, int step)
+{
+    u->rows->divergence_step[u->at.rate] = step;
+}
+
+static bool has_diverged(const unit *u)
+{
+    return u->rows->divergence_step[u->at.rate] >= 0;
+}
+
+/* Losses and accuracies where the net stands; a loss that is not finite is the end of this training. */
+static bool record(unit *u)
+{
+    const eoc_data *data = u->w->data;
+    const size_t at = (size_t)u->at.rate * (size_t)u->num_steps + (size_t)u->at.recorded;
+    score train, test;
+    if (!evaluate(u, data->train_x, data->train_label, data->train_y, data->train_count, &train) ||
+        !evaluate(u, data->test_x, data->test_label, data->test_y, data->test_count, &test)) {
+        return false;
+    }
+    if (!isfinite(train.loss)) {
+        diverge(u, u->at.step);
+        return true;
+    }
+    u->rows->loss[at] = train.loss;
+    u->rows->accuracy[at] = train.accuracy;
+    u->rows->test_loss[at] = isfinite(test.loss) ? test.loss : NAN;
+    u->rows->test_accuracy[at] = test.accuracy;
+    if (u->w->scan && !eoc_net_scan_run(u->w->scan, u->w->net, data, u->train->statistics, u->layers, u->num_layers, at,
+                                        &u->net_host, u->rows)) {
+        return false;
+    }
+    u->at.recorded++;
+    return true;
+}
+
+static bool take_step(unit *u)
+{
+    const eoc_train *train = u->train;
+    eoc_train_workspace *const w = u->w;
+    const int batches = w->data->train_count / train->batch, epoch = u->at.step / batches, place = u->at.step % batches;
+    if (place == 0) {
+        shuffle(u->network->key, epoch, w->order, w->data->train_count);
+    }
+    gather(w, place * train->batch, train->batch);
+    if (!eoc_net_f32_forward(w->net, w->x, train->batch, &u->net_host)) {
+        return false;
+    }
+    const double sum = eoc_net_f32_loss(w->net, train->loss, w->data->train_label ? w->labels : NULL, w->targets,
+                                        train->batch, 1.0 / train->batch, NULL);
+    if (!isfinite(sum)) {
+        diverge(u, u->at.step + 1);
+        return true;
+    }
+    const eoc_net_step step = {.optimizer = &train->optimizer,
+                               .learning_rate = train->learning_rates[u->at.rate],
+                               .step = u->at.step + 1,
+                               .clip = train->clip};
+    if (!eoc_net_f32_backward(w->net, w->x, train->batch, &step, &u->net_host)) {
+        return false;
+    }
+    u->at.step++;
+    return true;
+}
+
+/* -- keeping -- */
+
+enum { MAX_PIECES = 24 };
+
+static int pieces_of(unit *u, eoc_piece pieces[MAX_PIECES])
+{
+    const eoc_net *net = u->w->net;
+    const size_t rates = (size_t)u->train->num_learning_rates, cells = rates * (size_t)u->num_steps * sizeof(double);
+    int count = 0;
+    pieces[count++] = (eoc_piece){&u->at, sizeof u->at};
+    pieces[count++] = (eoc_piece){net->parameters, sizeof(float) * net->num_parameters};
+    for (int i = 0; i < net->limits.num_states; i++) {
+        pieces[count++] = (eoc_piece){net->states[i], sizeof(float) * net->num_parameters};
+    }
+    pieces[count++] = (eoc_piece){u->rows->loss, cells};
+    pieces[count++] = (eoc_piece){u->rows->accuracy, cells};
+    pieces[count++] = (eoc_piece){u->rows->test_loss, cells};
+    pieces[count++] = (eoc_piece){u->rows->test_accuracy, cells};
+    pieces[count++] = (eoc_piece){u->rows->divergence_step, rates * sizeof(int32_t)};
+    double *const along_layers[] = {u->rows->log_q, u->rows->c, u->rows->one_minus_c, u->rows->log_gradient_q,
+                                    u->rows->gradient_c};
+    for (size_t i = 0; i < sizeof along_layers / sizeof along_layers[0]; i++) {
+        pieces[count++] = (eoc_piece){along_layers[i], along_layers[i] ? cells * (size_t)u->num_layers : 0};
+    }
+    pieces[count++] = (eoc_piece){u->rows->log_jacobian_m1, u->rows->log_jacobian_m1 ? cells : 0};
+    pieces[count++] = (eoc_piece){u->rows->log_jacobian_m2, u->rows->log_jacobian_m2 ? cells : 0};
+    return count;
+}
+
+static void save(unit *u)
+{
+    eoc_piece pieces[MAX_PIECES];
+    const double begun = now();
+    (void)u->host->save(u->host->context, pieces, pieces_of(u, pieces)); /* what cannot be kept is computed again */
+    u->saved = now();
+    u->saving = u->saved - begun;
+}
+
+/* After a step: saves where it is due or the run ends. True: the unit is to be given up. */
+static bool pause(unit *u)
+{
+    const eoc_host *host = u->host;
+    if (!host || !host->save) {
+        return false;
+    }
+    if (host->ending && host->ending(host->context)) {
+        save(u);
+        return true;
+    }
+    const double interval = host->save_seconds > 20.0 * u->saving ? host->save_seconds : 20.0 * u->saving;
+    if (now() - u->saved > interval) {
+        save(u);
+    }
+    return false;
+}
+
+static void resume(unit *u)
+{
+    eoc_piece pieces[MAX_PIECES];
+    const eoc_host *host = u->host;
+    if (host && host->load && host->load(host->context, pieces, pieces_of(u, pieces))) {
+        const int batches = u->w->data->train_count / u->train->batch;
+        shuffle(u->network->key, u->at.step / batches, u->w->order, u->w->data->train_count);
+    }
+}
+
+/* -- a training, and all of them -- */
+
+/* From where the unit stands to the last step of the rate in hand. */
+static bool train_on(unit *u)
+{
+    while (!has_diverged(u)) {
+        if (u->at.recorded < u->num_steps && u->at.step == u->steps[u->at.recorded]) {
+            if (!record(u)) {
+                return false;
+            }
+        } else if (u->at.step == u->train->steps) {
+            return true;
+        } else if (!take_step(u) || pause(u)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool train_all(unit *u, eoc_status *status)
+{
+    const int rates = u->train->num_learning_rates;
+    bool first = true;
+    for (; u->at.rate < rates; u->at = (progress){.rate = u->at.rate + 1}) {
+        *status = eoc_net_f32_draw(u->w->net, u->network, u->train->readout_variance, u->w->weights);
+        if (*status != EOC_OK) {
+            return true;
+        }
+        if (first) {
+            resume(u); /* only a net that has its form knows what was kept of it */
+            first = false;
+        }
+        if (!train_on(u)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -- what the curves say -- */
+
+static bool holds(const eoc_train *train, double loss, double accuracy)
+{
+    return train->threshold_measure == EOC_THRESHOLD_LOSS ? loss <= train->threshold : accuracy >= train->threshold;
+}
+
+static double learning_time(const unit *u, size_t rate)
+{
+    const double *loss = u->rows->loss + rate * (size_t)u->num_steps;
+    const double *accuracy = u->rows->accuracy + rate * (size_t)u->num_steps;
+    int first = u->num_steps;
+    while (first > 0 && holds(u->train, loss[first - 1], accuracy[first - 1])) {
+        first--;
+    }
+    return first < u->num_steps ? (double)u->steps[first] : NAN;
+}
+
+/* Whether rate a is to be preferred to b: learnt earlier; of two that did not, or as early, the lower loss. */
+static bool is_better(const eoc_train_rows *rows, int a, int b)
+{
+    const double time_a = isnan(rows->learning_time[a]) ? INFINITY : rows->learning_time[a];
+    const double time_b = isnan(rows->learning_time[b]) ? INFINITY : rows->learning_time[b];
+    return time_a != time_b ? time_a < time_b : rows->final_loss[a] < rows->final_loss[b];
+}
+
+static void summarize(unit *u)
+{
+    const eoc_train_rows *rows = u->rows;
+    int best = -1;
+    for (int rate = 0; rate < u->train->num_learning_rates; rate++) {
+        const size_t last = (size_t)(rate + 1) * (size_t)u->num_steps - 1;
+        rows->final_loss[rate] = rows->loss[last];
+        rows->final_accuracy[rate] = rows->accuracy[last];
+        rows->final_test_loss[rate] = rows->test_loss[last];
+        rows->final_test_accuracy[rate] = rows->test_accuracy[last];
+        rows->learning_time[rate] = learning_time(u, (size_t)rate);
+        if (rows->divergence_step[rate] < 0 && (best < 0 || is_better(rows, rate, best))) {
+            best = rate;
+        }
+    }
+    *rows->best_learning_rate = best < 0 ? NAN : u->train->learning_rates[best];
+}
+
+static void clear_row(double *row, size_t count)
+{
+    for (size_t i = 0; i < count && row; i++) {
+        row[i] = NAN;
+    }
+}
+
+static void clear_rows(const eoc_train *train, int num_steps, int num_layers, eoc_train_rows *rows)
+{
+    const size_t rates = (size_t)train->num_learning_rates, cells = rates * (size_t)num_steps;
+    double *const along_steps[] = {rows->loss,          rows->accuracy,        rows->test_loss,
+                                   rows->test_accuracy, rows->log_jacobian_m1, rows->log_jacobian_m2};
+    double *const along_layers[] = {rows->log_q, rows->c, rows->one_minus_c, rows->log_gradient_q, rows->gradient_c};
+    for (size_t i = 0; i < sizeof along_steps / sizeof along_steps[0]; i++) {
+        clear_row(along_steps[i], cells);
+    }
+    for (size_t i = 0; i < sizeof along_layers / sizeof along_layers[0]; i++) {
+        clear_row(along_layers[i], cells * (size_t)num_layers);
+    }
+    for (size_t i = 0; i < rates; i++) {
+        rows->divergence_step[i] = -1;
+    }
+}
+
+bool eoc_train_run(const eoc_train *train, const eoc_network *network, const int *steps, int num_steps,
+                   const int *layers, int num_layers, eoc_train_workspace *workspace, const eoc_host *host,
+                   eoc_train_rows *rows, eoc_outcome *outcome)
+{
+    unit u = {.train = train,
+              .network = network,
+              .steps = steps,
+              .num_steps = num_steps,
+              .layers = layers,
+              .num_layers = num_layers,
+              .w = workspace,
+              .host = host,
+              .rows = rows,
+              .saved = now()};
+    if (host) {
+        u.net_host = (eoc_net_host){host->context, host->tick};
+    }
+    clear_rows(train, num_steps, num_layers, rows);
+    eoc_status status = EOC_OK;
+    if (!train_all(&u, &status)) {
+        return false;
+    }
+    summarize(&u);
+    *outcome = (eoc_outcome){.status = EOC_DONE, .last_layer = network->depth};
+    if (status != EOC_OK) {
+        *outcome = (eoc_outcome){.status = EOC_FAILED, .reason = EOC_REASON_MEMORY};
+    }
+    return true;
+}
+
+/* -- cost -- */
+
+/* On one core with AVX-512: a multiply-add of products in float32, an entry of an activation and of an update. */
+static const double SECONDS_PER_MULTIPLY_ADD = 2.2e-11;
+static const double SECONDS_PER_ENTRY = 2.5e-9;
+static const double SECONDS_PER_PARAMETER = 6.0e-10;
+
+void eoc_train_sizes(const eoc_train *train, eoc_data *data)
+{
+    const eoc_data_source *source = &train->dataset;
+    *data = (eoc_data){.rows = 28,
+                       .columns = 28,
+                       .channels = 1,
+                       .features = 784,
+                       .outputs = 10,
+                       .train_count = 8000,
+                       .test_count = 2000};
+    if (train->sizes.features > 0) {
+        *data = train->sizes;
+    } else if (source->kind) {
+        source->kind->sizes(source->values, data);
+    }
+}
+
+double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
+{
+    eoc_data data;
+    eoc_train_sizes(train, &data);
+    const double n = network->width, depth = network->depth, batch = train->batch;
+    const double parameters = n * (data.features + (depth - 1.0) * n + data.outputs), entries = depth * n;
+    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
+    const double per_step = 3.0 * batch * parameters * SECONDS_PER_MULTIPLY_ADD + batch * entries * SECONDS_PER_ENTRY +
+                            parameters * SECONDS_PER_PARAMETER;
+    const double per_record = 2.0 * evaluated * (parameters * SECONDS_PER_MULTIPLY_ADD + entries * SECONDS_PER_ENTRY);
+    return train->num_learning_rates * (train->steps * per_step + eoc_train_record_count(train) * per_record);
+}
