@@ -71,13 +71,25 @@ eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store);
 eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store);
 eoc_status eoc_store_close(eoc_store **store);
 
+/**
+ * Reads the rows of `count` units from `first` on, and sets the status (count) of those to pending that are finished
+ * but whose rows are not what their checksum says. Not collective: ranks share the units out.
+ */
+eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int8_t *status);
+
+/** Writes the status and attempts of all units. Not collective. */
+eoc_status eoc_store_write_state(eoc_store *store, const int8_t *status, const int32_t *attempts);
+
 /** Marks a unit as begun: status running, attempts as given. */
 eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts);
+
+/** Takes that back: the unit is pending, as if it had never been begun. */
+eoc_status eoc_store_give_up_unit(eoc_store *store, int64_t unit);
 
 /**
  * Commits a batch: rows and checksums of `count` units, synced; then their status, synced.
  *
- * @param units   (count) ascending unit indices
+ * @param units   (count) unit indices
  * @param blocks  (count, layout->unit_bytes) records in the same order; their checksum fields are filled here
  */
 eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, void *blocks);

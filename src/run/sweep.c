@@ -7,6 +7,7 @@
 #include "eoc/store.h"
 #include "eoc/study.h"
 
+#include "lock.h"
 #include "progress.h"
 #include "provenance.h"
 #include "theory_points.h"
@@ -61,6 +62,7 @@ typedef struct {
 
     eoc_store_state state; /* before this run, on every rank */
     eoc_plan plan;
+    eoc_lock lock; /* rank 0 */
     eoc_store *store;
     eoc_progress progress;
     eoc_text facts;
@@ -166,14 +168,15 @@ static eoc_status check_size(const run *r)
 
 /* -- opening: rank 0 reads or makes the file, all open it -- */
 
+/* The lock comes first: what another run writes must not be read. */
 static eoc_status read_or_create(run *r)
 {
     const char *path = r->options->output;
     struct stat entry;
-    const bool there = stat(path, &entry) == 0;
-    EOC_REQUIRE(!there || !S_ISDIR(entry.st_mode), EOC_ERR_USAGE, "%s is a directory; -o takes the name of a file",
-                path);
-    if (there && !r->options->overwrite) {
+    EOC_REQUIRE(stat(path, &entry) != 0 || !S_ISDIR(entry.st_mode), EOC_ERR_USAGE,
+                "%s is a directory; -o takes the name of a file", path);
+    EOC_TRY(eoc_lock_take(&r->lock, path));
+    if (stat(path, &entry) == 0 && !r->options->overwrite) {
         return eoc_store_read_state(path, &r->store_plan, &r->state);
     }
     return eoc_store_create(path, &r->store_plan);
@@ -287,6 +290,7 @@ static bool tick(void *context)
 {
     run *const r = context;
     eoc_progress_tick(&r->progress);
+    (void)eoc_lock_touch(&r->lock);
     return stop_asked == 2;
 }
 
@@ -360,10 +364,11 @@ static eoc_status do_slice(run *r, const eoc_slice *slice)
 }
 
 /* SIGTERM or SIGINT: the rows are written; nothing collective may be waited for, for the other ranks may be gone. */
-static void leave_at_once(const run *r)
+static void leave_at_once(run *r)
 {
     fprintf(stderr, "eoc: rank %d: stopped by a signal; finished units are safe in %s: run the same command to go on\n",
             r->rank, r->options->output);
+    eoc_lock_release(&r->lock);
     _exit(EXIT_STOPPED);
 }
 
@@ -482,6 +487,7 @@ eoc_status eoc_run_all(MPI_Comm comm, const eoc_sweep *sweep, const eoc_run_opti
         const eoc_status closed = eoc_store_close_all(comm, &r.store);
         status = status == EOC_OK ? closed : status;
     }
+    eoc_lock_release(&r.lock);
     release(&r);
     return status;
 }
