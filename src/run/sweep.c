@@ -112,7 +112,8 @@ static eoc_status prepare(run *r)
                                      .seed = r->sweep->seed,
                                      .sweep_text = r->sweep_text.data,
                                      .identity_text = r->identity_text.data,
-                                     .program = r->options->program};
+                                     .program = r->options->program,
+                                     .whole_text = r->sweep->whole};
     return EOC_OK;
 }
 
