@@ -2,7 +2,7 @@
 /**
  * What units cost: predicted seconds of one core, and how measured ones compare.
  *
- * The prediction (eoc_probe_seconds of probe.h) is a count of operations with constants of one machine. A cost is a
+ * The prediction (eoc_unit_seconds) is a count of operations with constants of one machine. A cost is a
  * table of ratios measured / predicted, one a kind: architecture, activation, initializer and sampler. It is for plans
  * and estimates alone; what a unit's numbers are never depends on it.
  */
@@ -25,6 +25,9 @@ typedef struct {
     eoc_cost_row *rows;
     int num_rows;
 } eoc_cost;
+
+/** Predicted seconds of one core for a unit: its probe and its training, as far as the sweep asks for them. */
+double eoc_unit_seconds(const eoc_probe *probe, const eoc_network *network);
 
 /** measured / predicted */
 double eoc_cost_ratio(const eoc_cost_row *row);

@@ -32,10 +32,11 @@ typedef enum {
     EOC_ALONG_LAYER,
     EOC_ALONG_MODE,
     EOC_ALONG_LEARNING_RATE,
-    EOC_ALONG_STEP, /* learning_rate, step */
+    EOC_ALONG_STEP,       /* learning_rate, step */
+    EOC_ALONG_STEP_LAYER, /* learning_rate, step, layer */
 } eoc_along;
 
-enum { EOC_MAX_ALONG = 2 };
+enum { EOC_MAX_ALONG = 3 };
 
 /** Fills the scales of `along`, outermost first, and returns how many. */
 int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG]);

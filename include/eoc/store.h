@@ -53,6 +53,7 @@ eoc_status eoc_store_publish(const char *temporary, const char *path);
 typedef struct {
     int8_t *status;          /* (units) */
     int32_t *attempts;       /* (units) */
+    double *seconds;         /* (units) NaN where not done */
     uint16_t *theory_status; /* (points) */
     int next_run;            /* first unused row of provenance */
 } eoc_store_state;
@@ -79,10 +80,13 @@ eoc_status eoc_store_close(eoc_store **store);
 eoc_status eoc_store_open_to_read(const char *path, const eoc_store_plan *plan, eoc_store **store);
 
 /**
- * Reads the rows of `count` units from `first` on, and sets the status (count) of those to pending that are finished
- * but whose rows are not what their checksum says. Not collective: ranks share the units out.
+ * Looks for finished units, of `count` from `first` on, whose rows are not what their checksum says.
+ *
+ * @param wrong  (count) filled with *num_wrong unit indices
+ *
+ * Not collective: ranks share the units out.
  */
-eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int8_t *status);
+eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int64_t *wrong, int64_t *num_wrong);
 
 /** Writes the status and attempts of all units. Not collective. */
 eoc_status eoc_store_write_state(eoc_store *store, const int8_t *status, const int32_t *attempts);

@@ -40,7 +40,12 @@ typedef struct eoc_train {
     int evaluation_samples;  /* the first so many of either set, for losses and accuracies; 0: all */
     eoc_threshold_measure threshold_measure;
     double threshold;
+    unsigned statistics; /* bits of eoc_statistic, of EOC_TRAIN_STATISTICS; 0: none */
+    eoc_data sizes;      /* of the data, every field but the arrays, once they are known; no key */
 } eoc_train;
+
+/** What can be measured of a network that is being trained. */
+enum { EOC_TRAIN_STATISTICS = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN };
 
 /** The keys of the section `train`, for an eoc_train. */
 const eoc_key_row *eoc_train_key_rows(int *count);
@@ -58,8 +63,13 @@ int eoc_train_record_count(const eoc_train *train);
 typedef struct {
     double *loss, *accuracy, *test_loss, *test_accuracy;                         /* (R, S) */
     double *final_loss, *final_accuracy, *final_test_loss, *final_test_accuracy; /* (R) at the last step */
-    double *learning_time;      /* (R) first recorded step from which on the threshold holds to the end */
-    int32_t *divergence_step;   /* (R) first step whose loss was not finite; -1: none */
+    double *learning_time;    /* (R) first recorded step from which on the threshold holds to the end */
+    int32_t *divergence_step; /* (R) first step whose loss was not finite; -1: none */
+    /* Of the network as it stands, with the probe's meaning; inputs are test samples 0 and 1 as preprocessed, J is
+     * dh^L/dx at the first and m_k = tr((J^T J)^k)/features, by one random u. NULL where not asked for. */
+    double *log_q, *c, *one_minus_c;           /* (R, S, kept layers) */
+    double *log_gradient_q, *gradient_c;       /* (R, S, kept layers) */
+    double *log_jacobian_m1, *log_jacobian_m2; /* (R, S) */
     double *best_learning_rate; /* (1) stable, least learning_time, then least final_loss; NaN: none was stable */
 } eoc_train_rows;
 
@@ -73,23 +83,25 @@ void eoc_train_workspace_destroy(eoc_train_workspace **workspace);
 /** Bytes that eoc_train_workspace_create takes. */
 double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, int max_depth, int max_width);
 
-/**
- * Predicted seconds of one core for training a network: multiply-adds with constants of one machine.
- *
- * @param features, outputs, samples  of the data
- */
-double eoc_train_seconds(const eoc_train *train, const eoc_network *network, int features, int outputs, int samples);
+/** Predicted seconds of one core for training a network: multiply-adds with constants of one machine. Of data sets in
+ * files, which are not looked at here, the sizes are taken to be those of eoc_train_sizes. */
+double eoc_train_seconds(const eoc_train *train, const eoc_network *network);
+
+/** Sizes of the data: as `sizes` says, else of a synthetic set as it will be, and of a file those of mnist10k. */
+void eoc_train_sizes(const eoc_train *train, eoc_data *data);
 
 /**
  * Trains one network at every learning rate.
  *
- * @param steps  (num_steps) of eoc_train_record
+ * @param steps   (num_steps) of eoc_train_record
+ * @param layers  (num_layers) kept layers, of the statistics; those above the network's depth stay NaN
  * @param host   host->save and host->load, where there, keep and find again the unit's state
  * @return false when the host gave the unit up: rows and outcome then mean nothing
  *
  * A training that diverges is a result. EOC_FAILED for want of memory alone.
  */
 bool eoc_train_run(const eoc_train *train, const eoc_network *network, const int *steps, int num_steps,
-                   eoc_train_workspace *workspace, const eoc_host *host, eoc_train_rows *rows, eoc_outcome *outcome);
+                   const int *layers, int num_layers, eoc_train_workspace *workspace, const eoc_host *host,
+                   eoc_train_rows *rows, eoc_outcome *outcome);
 
 #endif

@@ -7,7 +7,9 @@
 #include "eoc/linalg.h"
 #include "eoc/record.h"
 #include "eoc/simulate.h"
+#include "eoc/dataset.h"
 #include "eoc/store.h"
+#include "eoc/study.h"
 #include "eoc/sweep.h"
 #include "eoc/view.h"
 
@@ -144,6 +146,19 @@ static int greatest_value(const eoc_axis *axis)
     return (int)greatest;
 }
 
+/* The shapes of what is learnt. */
+static eoc_status look_at_data(planned *p)
+{
+    eoc_train *const train = &p->sweep.train;
+    const eoc_dataset_request request = {.source = train->dataset,
+                                         .preprocessing = train->preprocessing,
+                                         .train_samples = train->train_samples,
+                                         .test_samples = train->test_samples,
+                                         .seed = p->sweep.seed,
+                                         .sweep_path = p->a->path};
+    return eoc_dataset_sizes(&request, &train->sizes);
+}
+
 static eoc_status size_up(planned *p)
 {
     const eoc_grid *grid = &p->sweep.grid;
@@ -160,7 +175,12 @@ static eoc_status size_up(planned *p)
         "be planned",
         p->units, cells, MAX_UNITS, MAX_CELLS);
     const int depth = greatest_value(&grid->axes[EOC_AXIS_DEPTH]), width = greatest_value(&grid->axes[EOC_AXIS_WIDTH]);
-    p->rank_bytes = eoc_probe_workspace_bytes(probe, depth, width);
+    eoc_data data = {0};
+    if (probe->train) {
+        EOC_TRY(look_at_data(p));
+        eoc_train_sizes(probe->train, &data);
+    }
+    p->rank_bytes = eoc_study_bytes(probe, &data, depth, width);
     int *layers = malloc(sizeof(int) * (size_t)depth);
     EOC_REQUIRE(layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&probe->layers, &grid->axes[EOC_AXIS_DEPTH], layers);
@@ -177,6 +197,14 @@ static eoc_status size_up(planned *p)
     return status;
 }
 
+/* What stands behind the keys is a checksum of the data, which are not read here. */
+static bool is_same_sweep(const char *wanted, const char *found)
+{
+    const size_t length = strlen(wanted);
+    const char *rest = found + length;
+    return strncmp(found, wanted, length) == 0 && (!*rest || strncmp(rest, "  data_checksum: ", 17) == 0);
+}
+
 /* What is left of the result file, where it is there and holds this sweep. */
 static void look_at_output(planned *p)
 {
@@ -190,7 +218,7 @@ static void look_at_output(planned *p)
     }
     eoc_text identity = {0};
     eoc_config_resolved(&p->sweep, 1, &identity);
-    p->resumed = strcmp(identity.data, view.identity_text) == 0 && (double)view.num_units == p->units;
+    p->resumed = is_same_sweep(identity.data, view.identity_text) && (double)view.num_units == p->units;
     if (p->resumed) {
         p->status = view.status;
         view.status = NULL;

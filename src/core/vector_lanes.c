@@ -97,16 +97,23 @@ DEFINE_MAP(cos, u10)
 
 static void tanh_both_float(const float *x, float *y, float *slope, size_t n)
 {
-    for (size_t i = 0; i < n; i += FLOATS) {
-        const size_t m = n - i < FLOATS ? n - i : FLOATS;
+    size_t i = 0;
+    vfloat v, d;
+    for (; i + FLOATS <= n; i += FLOATS) {
+        memcpy(&v, x + i, sizeof v);
+        v = SLEEF_F(tanh, u35)(v);
+        d = 1.0F - v * v;
+        memcpy(y + i, &v, sizeof v);
+        memcpy(slope + i, &d, sizeof d);
+    }
+    if (i < n) {
         float rest[FLOATS] = {0.0F};
-        vfloat v;
-        memcpy(rest, x + i, m * sizeof(float));
+        memcpy(rest, x + i, (n - i) * sizeof(float));
         memcpy(&v, rest, sizeof v);
         v = SLEEF_F(tanh, u35)(v);
-        const vfloat d = 1.0F - v * v;
-        memcpy(y + i, &v, m * sizeof(float));
-        memcpy(slope + i, &d, m * sizeof(float));
+        d = 1.0F - v * v;
+        memcpy(y + i, &v, (n - i) * sizeof(float));
+        memcpy(slope + i, &d, (n - i) * sizeof(float));
     }
 }
 

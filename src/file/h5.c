@@ -2,10 +2,14 @@
 #include "h5.h"
 
 #include "eoc/store.h"
+#include "eoc/text.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct {
     char text[512];
@@ -39,6 +43,48 @@ eoc_status eoc_h5_fail(const char *path, const char *doing)
 void eoc_h5_quiet(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+char *eoc_h5_text_attribute(hid_t object, const char *name)
+{
+    if (H5Aexists(object, name) <= 0) {
+        return NULL;
+    }
+    char *text = NULL;
+    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT), type = H5Aget_type(attribute),
+          space = H5Aget_space(attribute);
+    const bool is_text = H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1;
+    if (is_text && H5Tis_variable_str(type) > 0) {
+        text = H5Aread(attribute, type, &text) < 0 ? NULL : text;
+    } else if (is_text) {
+        const size_t bytes = H5Tget_size(type);
+        text = H5allocate_memory(bytes + 1, true);
+        if (text && H5Aread(attribute, type, text) < 0) {
+            H5free_memory(text);
+            text = NULL;
+        }
+    }
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    char *copy = text ? eoc_text_copy(text, strlen(text)) : NULL;
+    H5free_memory(text);
+    return copy;
+}
+
+eoc_status eoc_h5_open_to_read(const char *path, const char *what, hid_t *file)
+{
+    struct stat entry;
+    eoc_h5_quiet();
+    EOC_REQUIRE(stat(path, &entry) == 0 && access(path, R_OK) == 0, EOC_ERR_USAGE, "%s: %s", path, strerror(errno));
+    EOC_REQUIRE(S_ISREG(entry.st_mode), EOC_ERR_USAGE, "%s is %s; %s (.h5) is wanted", path,
+                S_ISDIR(entry.st_mode) ? "a directory" : "not a regular file", what);
+    hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_file_locking(access_list, false, true); /* many read it at once, from file systems without locks too */
+    *file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+    H5Pclose(access_list);
+    EOC_REQUIRE(*file >= 0, EOC_ERR_USAGE, "%s is not an HDF5 file, or a damaged one; %s (.h5) is wanted", path, what);
+    return EOC_OK;
 }
 
 const char *eoc_store_library(void)

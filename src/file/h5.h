@@ -17,6 +17,12 @@ eoc_status eoc_h5_fail(const char *path, const char *doing);
 /** Stops HDF5 from printing its error stack; failures are told in a sentence. */
 void eoc_h5_quiet(void);
 
+/** Opens a file with the serial driver, without locks; `what` says what it should be: "a data set". EOC_ERR_USAGE. */
+eoc_status eoc_h5_open_to_read(const char *path, const char *what, hid_t *file);
+
+/** A string attribute, of fixed or variable length; NULL where there is none. To be freed. */
+char *eoc_h5_text_attribute(hid_t object, const char *name);
+
 hid_t eoc_h5_file_type(eoc_type type);
 hid_t eoc_h5_memory_type(eoc_type type);
 

@@ -10,16 +10,6 @@ static bool is_finished(int8_t status)
     return status == EOC_DONE || status == EOC_DIVERGED || status == EOC_FAILED;
 }
 
-static bool any_finished(const int8_t *status, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        if (is_finished(status[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The rows of one variable into the records of `count` units from `first` on. */
 static eoc_status read_into_blocks(eoc_store *store, int row, int64_t first, int64_t count, unsigned char *blocks)
 {
@@ -34,9 +24,23 @@ static eoc_status read_into_blocks(eoc_store *store, int row, int64_t first, int
     return EOC_OK;
 }
 
+static bool any_finished(const eoc_layout *layout, int64_t count, unsigned char *blocks)
+{
+    bool found = false;
+    for (int64_t i = 0; i < count && !found; i++) {
+        eoc_unit_record record;
+        eoc_layout_unit(layout, blocks + (size_t)i * layout->unit_bytes, &record);
+        found = is_finished(*record.status);
+    }
+    return found;
+}
+
+/* The status, and where anything is finished all that a checksum is of. */
 static eoc_status read_blocks(eoc_store *store, int64_t first, int64_t count, unsigned char *blocks)
 {
-    for (int row = 0; row < eoc_variable_count(); row++) {
+    EOC_TRY(read_into_blocks(store, eoc_rows_of("run", "status"), first, count, blocks));
+    const bool wanted = any_finished(store->plan->layout, count, blocks);
+    for (int row = 0; row < eoc_variable_count() && wanted; row++) {
         const eoc_variable *v = eoc_variable_row(row);
         if (store->plan->layout->included[row] && (v->checked || row == eoc_rows_of("run", "checksum"))) {
             EOC_TRY(read_into_blocks(store, row, first, count, blocks));
@@ -45,23 +49,28 @@ static eoc_status read_blocks(eoc_store *store, int64_t first, int64_t count, un
     return EOC_OK;
 }
 
-eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int8_t *status)
+static eoc_status compare(eoc_store *store, int64_t first, int64_t count, unsigned char *blocks, int64_t *wrong,
+                          int64_t *num_wrong)
 {
     const eoc_layout *layout = store->plan->layout;
-    if (!any_finished(status, count)) {
-        return EOC_OK;
-    }
-    unsigned char *blocks = calloc((size_t)count, layout->unit_bytes);
-    EOC_REQUIRE(blocks, EOC_ERR_NOMEM, "out of memory to check %lld units", (long long)count);
-    const eoc_status read = read_blocks(store, first, count, blocks);
-    for (int64_t i = 0; i < count && read == EOC_OK; i++) {
+    EOC_TRY(read_blocks(store, first, count, blocks));
+    for (int64_t i = 0; i < count; i++) {
         unsigned char *const block = blocks + (size_t)i * layout->unit_bytes;
         eoc_unit_record record;
         eoc_layout_unit(layout, block, &record);
-        if (is_finished(status[i]) && *record.checksum != eoc_rows_checksum(layout, block)) {
-            status[i] = EOC_PENDING;
+        if (is_finished(*record.status) && *record.checksum != eoc_rows_checksum(layout, block)) {
+            wrong[(*num_wrong)++] = first + i;
         }
     }
+    return EOC_OK;
+}
+
+eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int64_t *wrong, int64_t *num_wrong)
+{
+    *num_wrong = 0;
+    unsigned char *blocks = calloc((size_t)count, store->plan->layout->unit_bytes);
+    EOC_REQUIRE(blocks, EOC_ERR_NOMEM, "out of memory to check %lld units", (long long)count);
+    const eoc_status status = compare(store, first, count, blocks, wrong, num_wrong);
     free(blocks);
-    return read;
+    return status;
 }

@@ -54,28 +54,6 @@ static char *read_text(hid_t file, const char *group, const char *name)
     return copy_and_free(text);
 }
 
-/* A string attribute of the root, of fixed or variable length. */
-static char *read_attribute(hid_t file, const char *name)
-{
-    if (H5Aexists(file, name) <= 0) {
-        return NULL;
-    }
-    char *text = NULL;
-    hid_t attribute = H5Aopen(file, name, H5P_DEFAULT), type = H5Aget_type(attribute);
-    if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) > 0) {
-        text = H5Aread(attribute, type, &text) < 0 ? NULL : text;
-    } else if (H5Tget_class(type) == H5T_STRING) {
-        text = H5allocate_memory(H5Tget_size(type) + 1, true);
-        if (text && H5Aread(attribute, type, text) < 0) {
-            H5free_memory(text);
-            text = NULL;
-        }
-    }
-    H5Tclose(type);
-    H5Aclose(attribute);
-    return copy_and_free(text);
-}
-
 /* A whole dataset of `*count` values, or of any number where *count is negative, which is then set. */
 static void *read_values(hid_t file, const char *group, const char *name, hid_t type, int64_t *count)
 {
@@ -144,9 +122,9 @@ static bool read_runs(hid_t file, eoc_view *view)
 
 static eoc_status check_maker(const char *path, hid_t file, eoc_view *view)
 {
-    view->program = read_attribute(file, "source");
-    view->title = read_attribute(file, "title");
-    char *schema = read_attribute(file, "schema_version");
+    view->program = eoc_h5_text_attribute(file, "source");
+    view->title = eoc_h5_text_attribute(file, "title");
+    char *schema = eoc_h5_text_attribute(file, "schema_version");
     const bool ours = view->program && schema && strncmp(view->program, "eoc ", 4) == 0;
     const int major = schema ? atoi(schema) : 0;
     free(schema);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lock.h"
 
-#include "progress.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,10 @@ static void read_line(const char *path, char *line, size_t size)
     line[strcspn(line, "\n")] = '\0';
 }
 
-/* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, its closing parenthesis is the last one. */
+/*
+ * Field 22 of /proc/PID/stat; the name in field 2 may hold anything, its closing parenthesis is the last one. "dead" of
+ * a process that has ended and that nobody has taken note of yet.
+ */
 static void start_of_process(const char *pid, char started[MAX_FIELD])
 {
     char path[MAX_FIELD + 16], line[1024];
@@ -67,9 +71,13 @@ static void start_of_process(const char *pid, char started[MAX_FIELD])
     started[0] = '\0';
     const char *rest = strrchr(line, ')');
     unsigned long long ticks = 0;
-    if (rest && sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                       &ticks) == 1) {
+    char state = '?';
+    if (rest && sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                       &state, &ticks) == 2) {
         snprintf(started, MAX_FIELD, "%llu", ticks);
+        if (state == 'Z' || state == 'X') {
+            snprintf(started, MAX_FIELD, "dead");
+        }
     }
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     eoc_view view;
     eoc_sweep sweep;
     shape shape;
+    const char *found; /* of the identity what a run found out beside the sweep's keys: the data's checksum; or "" */
 } source;
 
 typedef struct {
@@ -44,7 +45,9 @@ typedef struct {
 
 /* -- shapes -- */
 
-static eoc_status shape_create(const eoc_sweep *sweep, const char *program, const char *whole_text, shape *s)
+/* found: what the identity has beside the sweep's keys */
+static eoc_status shape_create(const eoc_sweep *sweep, const char *found, const char *program, const char *whole_text,
+                               shape *s)
 {
     const eoc_axis *depths = &sweep->grid.axes[EOC_AXIS_DEPTH];
     int max_depth = 1;
@@ -61,6 +64,7 @@ static eoc_status shape_create(const eoc_sweep *sweep, const char *program, cons
     }
     eoc_config_resolved(sweep, 0, &s->sweep_text);
     eoc_config_resolved(sweep, 1, &s->identity_text);
+    eoc_text_append(&s->identity_text, "%s", found);
     s->plan = (eoc_store_plan){.grid = &sweep->grid,
                                .layout = &s->layout,
                                .title = sweep->title ? sweep->title : "",
@@ -97,7 +101,12 @@ static eoc_status read_source(const char *path, const char *program, source *s)
                 path);
     EOC_REQUIRE(eoc_grid_num_units(&s->sweep.grid) == (double)s->view.num_units, EOC_ERR_USAGE,
                 "%s is damaged: run/status has another shape than the sweep in provenance", path);
-    return shape_create(&s->sweep, program, NULL, &s->shape);
+    EOC_TRY(shape_create(&s->sweep, "", program, NULL, &s->shape));
+    const size_t keys = s->shape.identity_text.length;
+    EOC_REQUIRE(strncmp(s->view.identity_text, s->shape.identity_text.data, keys) == 0, EOC_ERR_USAGE,
+                "%s is damaged: provenance/identity is not that of provenance/sweep", path);
+    s->found = s->view.identity_text + keys;
+    return EOC_OK;
 }
 
 /* The sweep that all files say they are parts of. */
@@ -220,11 +229,13 @@ static eoc_status check_same_physics(merge *m)
 {
     eoc_text first = {0};
     eoc_config_resolved(&m->sweep, 1, &first);
+    eoc_text_append(&first, "%s", m->sources[0].found);
     const char *first_path = m->options->sweep ? "the sweep of --sweep" : m->sources[0].path;
     eoc_status status = EOC_OK;
     for (int i = 0; i < m->num_sources && status == EOC_OK; i++) {
         eoc_text other = {0};
         identity_on_grid(m, &m->sources[i].sweep, &other);
+        eoc_text_append(&other, "%s", m->sources[i].found);
         if (strcmp(first.data, other.data) != 0) {
             status = differing(m->sources[i].path, other.data, first_path, first.data);
         }
@@ -358,7 +369,7 @@ static eoc_status find_shape(merge *m)
         EOC_TRY(eoc_grid_same_values(&m->whole.grid, &m->sweep.grid, &is_whole));
         is_part = !is_whole;
     }
-    return shape_create(&m->sweep, m->options->program, is_part ? m->whole_text : NULL, &m->shape);
+    return shape_create(&m->sweep, m->sources[0].found, m->options->program, is_part ? m->whole_text : NULL, &m->shape);
 }
 
 static eoc_status merge_all(merge *m, const char *const *paths, int num_paths, eoc_merge_summary *summary)

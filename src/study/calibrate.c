@@ -2,12 +2,15 @@
 #include "eoc/cost.h"
 
 #include "eoc/record.h"
+#include "eoc/rng.h"
+#include "eoc/study.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-enum { MAX_WIDTHS = 3, LAYERS = 8, MIN_RUNS = 2, MAX_RUNS = 64 };
+enum { MAX_WIDTHS = 3, LAYERS = 8, MIN_RUNS = 2, MAX_RUNS = 64, EVALUATED = 64 };
 
 /* Of this thread: what else runs on the machine counts as little as it can. */
 static double clock_seconds(void)
@@ -50,7 +53,7 @@ static eoc_status choose_widths(const eoc_axis *axis, double widths[MAX_WIDTHS],
 }
 
 /* The least of a few runs: others are disturbed. NaN when there is no memory or the network overflows. */
-static double time_network(const eoc_probe *probe, const eoc_network *network, double seconds)
+static double time_network(const eoc_probe *probe, const eoc_data *data, const eoc_network *network, double seconds)
 {
     const int depth = network->depth;
     int layers[LAYERS];
@@ -60,19 +63,20 @@ static double time_network(const eoc_probe *probe, const eoc_network *network, d
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
     const int modes = !spectrum ? 0 : probe->spectrum_modes < network->width ? probe->spectrum_modes : network->width;
     eoc_layout layout;
-    eoc_probe_workspace *workspace = NULL;
+    eoc_study *study = NULL;
     void *block = NULL;
     double least = NAN;
-    if (eoc_layout_create(probe->statistics, layers, depth, modes, &layout) == EOC_OK) {
+    if (eoc_layout_create(probe->statistics, layers, depth, modes, &layout) == EOC_OK &&
+        (!probe->train || eoc_layout_add_training(probe->train, &layout) == EOC_OK)) {
         block = calloc(1, layout.unit_bytes);
-        if (block && eoc_probe_workspace_create(probe, depth, network->width, &workspace) == EOC_OK) {
+        if (block && eoc_study_create(probe, data, &layout, depth, network->width, &study) == EOC_OK) {
             eoc_unit_record record;
             eoc_layout_unit(&layout, block, &record);
             const double begun = clock_seconds();
             for (int run = 0; run < MAX_RUNS && (run < MIN_RUNS || clock_seconds() - begun < seconds); run++) {
                 eoc_outcome outcome;
                 const double from = clock_seconds();
-                eoc_probe_run(probe, network, 1.0, layers, depth, workspace, NULL, &record.probe, &outcome);
+                eoc_study_run(study, network, NULL, &record, &outcome);
                 const double took = clock_seconds() - from;
                 if (outcome.status == EOC_DONE && !(took >= least)) {
                     least = took;
@@ -80,7 +84,7 @@ static double time_network(const eoc_probe *probe, const eoc_network *network, d
             }
         }
     }
-    eoc_probe_workspace_destroy(&workspace);
+    eoc_study_destroy(&study);
     eoc_layout_clear(&layout);
     free(block);
     return least;
@@ -93,7 +97,7 @@ static void fit_into(const pilot *p, const eoc_probe *probe, double seconds, dou
         eoc_network network = eoc_grid_get(&p->grid, 1, 0).network;
         network.width = (int)*width;
         network.depth = (int)*depth;
-        if (MIN_RUNS * eoc_probe_seconds(probe, &network) <= seconds) {
+        if (MIN_RUNS * eoc_unit_seconds(probe, &network) <= seconds) {
             return;
         }
         if (*depth > 1.0) {
@@ -106,15 +110,15 @@ static void fit_into(const pilot *p, const eoc_probe *probe, double seconds, dou
     }
 }
 
-static eoc_status measure_kind(pilot *p, const eoc_probe *probe, double wanted, double max_depth, double seconds,
-                               eoc_cost *cost)
+static eoc_status measure_kind(pilot *p, const eoc_probe *probe, const eoc_data *data, double wanted, double max_depth,
+                               double seconds, eoc_cost *cost)
 {
     double width = wanted, depth = max_depth < LAYERS ? max_depth : LAYERS;
     fit_into(p, probe, seconds, &width, &depth);
     p->width = width;
     p->depth = depth;
     const eoc_network network = eoc_grid_get(&p->grid, 1, 0).network;
-    const double took = time_network(probe, &network, seconds);
+    const double took = time_network(probe, data, &network, seconds);
     return took > 0.0 ? eoc_cost_add(cost, &p->grid, probe, 0, took, 1) : EOC_OK;
 }
 
@@ -133,7 +137,8 @@ static void borrow_axes(const eoc_grid *grid, const int kinds[3], pilot *p)
     p->width = p->depth = 1.0;
 }
 
-eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost)
+static eoc_status calibrate(const eoc_grid *grid, const eoc_probe *probe, const eoc_data *data, double seconds,
+                            eoc_cost *cost)
 {
     double widths[MAX_WIDTHS], max_depth = 1.0;
     int num_widths = 0;
@@ -150,12 +155,53 @@ eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, doub
                 for (int i = 0; i < num_widths; i++) {
                     pilot p;
                     borrow_axes(grid, kinds, &p);
-                    EOC_TRY(measure_kind(&p, probe, widths[i], max_depth, share, cost));
+                    EOC_TRY(measure_kind(&p, probe, data, widths[i], max_depth, share, cost));
                 }
             }
         }
     }
     return EOC_OK;
+}
+
+/* Noise of the data's shape: a step takes as long on it. */
+static eoc_status draw_noise(const eoc_train *train, eoc_data *data)
+{
+    eoc_train_sizes(train, data);
+    data->train_count = data->test_count = train->batch > EVALUATED ? train->batch : EVALUATED;
+    const bool labelled = train->dataset.kind ? train->dataset.kind->labelled : true;
+    EOC_TRY(eoc_data_allocate(data, labelled));
+    const size_t samples = (size_t)data->train_count, features = (size_t)data->features;
+    const eoc_stream stream = {.tensor = EOC_TENSOR_INPUT};
+    eoc_rng_normals_float(&stream, data->train_x, samples * features);
+    eoc_rng_normals_float(&stream, data->test_x, samples * features);
+    for (size_t i = 0; i < samples && labelled; i++) {
+        data->train_label[i] = data->test_label[i] = (int32_t)(i % (size_t)data->outputs);
+    }
+    if (!labelled) {
+        memset(data->train_y, 0, sizeof(float) * samples * (size_t)data->outputs);
+        memset(data->test_y, 0, sizeof(float) * samples * (size_t)data->outputs);
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost)
+{
+    if (!probe->train) {
+        return calibrate(grid, probe, NULL, seconds, cost);
+    }
+    eoc_train few = *probe->train;
+    few.num_learning_rates = 1;
+    few.steps = 4;
+    few.record = (eoc_layers){EOC_LAYERS_LOG, 2};
+    few.evaluation_samples = EVALUATED;
+    few.train_samples = few.test_samples = 0;
+    eoc_probe short_probe = *probe;
+    short_probe.train = &few;
+    eoc_data data;
+    const eoc_status drawn = draw_noise(&few, &data);
+    const eoc_status status = drawn == EOC_OK ? calibrate(grid, &short_probe, &data, seconds, cost) : drawn;
+    eoc_data_clear(&data);
+    return status;
 }
 
 eoc_status eoc_cost_fit(const eoc_grid *grid, const eoc_probe *probe, const int8_t *status, const double *seconds,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/cost.h"
 
+#include "eoc/train.h"
+
 #include "probe_memory.h"
 
 #include <math.h>
@@ -68,6 +70,12 @@ double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
            network->depth * (ups * up + (way_back ? down : 0.0) + (spectrum ? all_of_j : 0.0));
 }
 
+double eoc_unit_seconds(const eoc_probe *probe, const eoc_network *network)
+{
+    return (probe->nothing ? 0.0 : eoc_probe_seconds(probe, network)) +
+           (probe->train ? eoc_train_seconds(probe->train, network) : 0.0);
+}
+
 /* -- ratios of measured to predicted -- */
 
 static bool is_row(const eoc_cost_row *row, const char *const *names, const eoc_sampler *sampler)
@@ -117,7 +125,7 @@ eoc_status eoc_cost_add(eoc_cost *cost, const eoc_grid *grid, const eoc_probe *p
         cost->num_rows++;
     }
     row->measured += measured;
-    row->predicted += (double)units * eoc_probe_seconds(probe, &u.network);
+    row->predicted += (double)units * eoc_unit_seconds(probe, &u.network);
     row->units += units;
     return EOC_OK;
 }
@@ -144,7 +152,7 @@ static double typical_ratio(const eoc_cost *cost, const eoc_sampler *sampler)
 double eoc_cost_seconds(const eoc_cost *cost, const eoc_grid *grid, const eoc_probe *probe, int64_t unit)
 {
     const eoc_unit u = eoc_grid_get(grid, 0, unit);
-    const double seconds = eoc_probe_seconds(probe, &u.network);
+    const double seconds = eoc_unit_seconds(probe, &u.network);
     if (!cost || cost->num_rows == 0) {
         return seconds;
     }

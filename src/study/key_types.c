@@ -121,6 +121,69 @@ const eoc_key_type eoc_key_number = {
     .read = number_read, .spell = eoc_key_number_spell, .accepts = eoc_key_number_accepts};
 const eoc_key_type eoc_key_count = {.read = count_read, .spell = count_spell, .accepts = count_accepts};
 
+/* -- statistics -- */
+
+static const char NO_STATISTICS[] = "none";
+
+static const char *statistic_name(int row)
+{
+    return eoc_statistic_row_of(row)->name;
+}
+
+static eoc_words statistic_words(void)
+{
+    return (eoc_words){"statistic", eoc_statistic_count(), statistic_name};
+}
+
+static eoc_status add_statistic(const char *text, unsigned allowed, unsigned *bits)
+{
+    const eoc_words words = statistic_words();
+    int found = 0;
+    EOC_TRY(eoc_words_find(&words, text, &found));
+    const unsigned bit = eoc_statistic_row_of(found)->bit;
+    EOC_REQUIRE(bit & allowed, EOC_ERR_USAGE, "%s is not measured of networks in training", statistic_name(found));
+    EOC_REQUIRE(!(*bits & bit), EOC_ERR_USAGE, "%s is there twice; every statistic is named once",
+                statistic_name(found));
+    *bits |= bit;
+    return EOC_OK;
+}
+
+bool eoc_key_read_statistics(const eoc_key_values *given, unsigned allowed, unsigned *bits)
+{
+    *bits = 0;
+    if (given->count == 1 && strcmp(given->texts[0], NO_STATISTICS) == 0) {
+        return true;
+    }
+    bool go_on = true;
+    for (int i = 0; i < given->count && go_on; i++) {
+        go_on = eoc_key_report(given, i, add_statistic(given->texts[i], allowed, bits));
+    }
+    return false;
+}
+
+void eoc_key_spell_statistics(unsigned bits, eoc_text *out)
+{
+    const char *separator = "[";
+    for (int i = 0; i < eoc_statistic_count(); i++) {
+        if (bits & eoc_statistic_row_of(i)->bit) {
+            eoc_text_append(out, "%s%s", separator, statistic_name(i));
+            separator = ", ";
+        }
+    }
+    eoc_text_append(out, "%s", bits ? "]" : NO_STATISTICS);
+}
+
+void eoc_key_accept_statistics(unsigned allowed, eoc_text *out)
+{
+    const char *separator = "a list of ";
+    for (int i = 0; i < eoc_statistic_count(); i++) {
+        if (allowed & eoc_statistic_row_of(i)->bit) {
+            eoc_text_append(out, "%s%s", separator, statistic_name(i));
+            separator = ", ";
+        }
+    }
+}
+
 /* -- layers -- */
 
 static const struct {

@@ -37,6 +37,11 @@ void eoc_key_number_accepts(const eoc_key_row *row, eoc_text *out);
 /** What follows `word` and at least one blank in `text`, or NULL. */
 const char *eoc_key_after_word(const char *text, const char *word);
 
+/** Reads a list of the statistics in `allowed` to their bits; true for the word none alone, which is no bit. */
+bool eoc_key_read_statistics(const eoc_key_values *given, unsigned allowed, unsigned *bits);
+void eoc_key_spell_statistics(unsigned bits, eoc_text *out);
+void eoc_key_accept_statistics(unsigned allowed, eoc_text *out);
+
 /** Fields that are an eoc_layers: all, every N, log N. */
 extern const eoc_key_type eoc_key_layers;
 

@@ -121,61 +121,24 @@ static const eoc_key_type variance_type = {.read = variance_read, .spell = varia
 
 /* -- statistics -- */
 
-static const char *statistic_name(int row)
-{
-    return eoc_statistic_row_of(row)->name;
-}
-
-static eoc_words statistic_words(void)
-{
-    return (eoc_words){"statistic", eoc_statistic_count(), statistic_name};
-}
-
-static const char NOTHING[] = "none";
-
 static void statistics_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
 {
-    const eoc_words words = statistic_words();
-    unsigned *bits = eoc_key_field(row, section);
-    *bits = 0;
     eoc_probe *const probe = section;
-    probe->nothing = given->count == 1 && strcmp(given->texts[0], NOTHING) == 0;
-    bool go_on = !probe->nothing;
-    for (int i = 0; i < given->count && go_on; i++) {
-        int found = 0;
-        eoc_status status = eoc_words_find(&words, given->texts[i], &found);
-        if (status == EOC_OK && (*bits & eoc_statistic_row_of(found)->bit)) {
-            status = EOC_FAIL(EOC_ERR_USAGE, "%s is there twice; every statistic is named once", statistic_name(found));
-        }
-        *bits |= status == EOC_OK ? eoc_statistic_row_of(found)->bit : 0U;
-        go_on = eoc_key_report(given, i, status);
-    }
+    (void)row;
+    probe->nothing = eoc_key_read_statistics(given, ~0U, &probe->statistics);
 }
 
 static void statistics_spell(const eoc_key_row *row, const void *section, eoc_text *out)
 {
-    const unsigned *bits = eoc_key_const_field(row, section);
-    const char *separator = "[";
-    if (((const eoc_probe *)section)->nothing) {
-        eoc_text_append(out, "%s", NOTHING);
-        return;
-    }
-    for (int i = 0; i < eoc_statistic_count(); i++) {
-        if (*bits & eoc_statistic_row_of(i)->bit) {
-            eoc_text_append(out, "%s%s", separator, statistic_name(i));
-            separator = ", ";
-        }
-    }
-    eoc_text_append(out, "]");
+    (void)row;
+    eoc_key_spell_statistics(((const eoc_probe *)section)->statistics, out);
 }
 
 static void statistics_accepts(const eoc_key_row *row, eoc_text *out)
 {
-    const eoc_words words = statistic_words();
     (void)row;
-    eoc_text_append(out, "a list of ");
-    eoc_words_append(&words, out);
-    eoc_text_append(out, "; or %s in a sweep that trains", NOTHING);
+    eoc_key_accept_statistics(~0U, out);
+    eoc_text_append(out, "; or none in a sweep that trains");
 }
 
 static const eoc_key_type statistics_type = {

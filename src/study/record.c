@@ -30,8 +30,9 @@ static const char *theory_flag_name(int i)
     return i < EOC_NUM_THEORY_FLAGS ? eoc_theory_flag_name(i) : NULL;
 }
 
-/* Stands among the bits of eoc_statistic for the group `train`. */
-enum { TRAINING = 1 << 30 };
+/* Beside the bits of eoc_statistic, which are the probe's: the group `train`, and what is measured there. */
+enum { TRAINING = 1 << 30, TRAINING_SHIFT = 16 };
+#define TRAINED_AND(bit) .statistics = (unsigned)(bit) << TRAINING_SHIFT, .checked = 1
 
 #define UNIT(member) .scope = EOC_PER_UNIT, .field = offsetof(eoc_unit_record, member)
 #define POINT(member) .scope = EOC_PER_POINT, .field = offsetof(eoc_point_record, member)
@@ -143,6 +144,22 @@ static const eoc_variable variables[] = {
      .long_name = "first recorded step from which on the threshold is held to the end; NaN: never"},
     {"train", "divergence_step", UNIT(train.divergence_step), TRAINED, .along = EOC_ALONG_LEARNING_RATE,
      .type = EOC_TYPE_INT32, .units = "1", .fill = -1, .long_name = "first step whose loss was not finite; -1: none"},
+    {"train", "log_q", UNIT(train.log_q), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "log of the mean over units and test samples 0 and 1 of z^2"},
+    {"train", "c", UNIT(train.c), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "cosine of the pre-activations of test samples 0 and 1"},
+    {"train", "one_minus_c", UNIT(train.one_minus_c), TRAINED_AND(EOC_STATISTIC_FORWARD), .along = EOC_ALONG_STEP_LAYER,
+     NUMBER, .long_name = "1 - c, to its last digits"},
+    {"train", "log_gradient_q", UNIT(train.log_gradient_q), TRAINED_AND(EOC_STATISTIC_GRADIENT),
+     .along = EOC_ALONG_STEP_LAYER, NUMBER,
+     .long_name = "log of the mean over units and both samples of (dE_a/dz^l(x_a))^2, E_a = v.h^L(x_a)"},
+    {"train", "gradient_c", UNIT(train.gradient_c), TRAINED_AND(EOC_STATISTIC_GRADIENT), .along = EOC_ALONG_STEP_LAYER,
+     NUMBER, .long_name = "cosine of dE_0/dz^l and dE_1/dz^l"},
+    {"train", "log_jacobian_m1", UNIT(train.log_jacobian_m1), TRAINED_AND(EOC_STATISTIC_JACOBIAN),
+     .along = EOC_ALONG_STEP, NUMBER,
+     .long_name = "log of an unbiased estimate of tr(J^T J)/features, J = dh^L/dx at test sample 0"},
+    {"train", "log_jacobian_m2", UNIT(train.log_jacobian_m2), TRAINED_AND(EOC_STATISTIC_JACOBIAN),
+     .along = EOC_ALONG_STEP, NUMBER, .long_name = "log of an unbiased estimate of tr((J^T J)^2)/features"},
     {"train", "best_learning_rate", UNIT(train.best_learning_rate), TRAINED, NUMBER,
      .long_name = "of those that did not diverge the one with the least learning_time, then the least final_loss"},
 };
@@ -200,6 +217,11 @@ int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG])
         scales[0] = EOC_SCALE_LEARNING_RATE;
         scales[1] = EOC_SCALE_STEP;
         return 2;
+    case EOC_ALONG_STEP_LAYER:
+        scales[0] = EOC_SCALE_LEARNING_RATE;
+        scales[1] = EOC_SCALE_STEP;
+        scales[2] = EOC_SCALE_LAYER;
+        return 3;
     case EOC_ALONG_NOTHING:
         break;
     }
@@ -265,7 +287,7 @@ eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout)
     EOC_REQUIRE(layout->steps, EOC_ERR_NOMEM, "out of memory for %d recorded steps", layout->num_steps);
     eoc_train_record(train, layout->steps);
     for (int row = 0; row < eoc_variable_count(); row++) {
-        if (variables[row].statistics == TRAINING) {
+        if (variables[row].statistics & (TRAINING | train->statistics << TRAINING_SHIFT)) {
             include(row, layout);
         }
     }

@@ -62,8 +62,8 @@ bool eoc_study_run(eoc_study *study, const eoc_network *network, const eoc_host 
         return false;
     }
     eoc_outcome trained = {.status = EOC_DONE};
-    if (study->training && !eoc_train_run(probe->train, network, layout->steps, layout->num_steps, study->training,
-                                          host, &record->train, &trained)) {
+    if (study->training && !eoc_train_run(probe->train, network, layout->steps, layout->num_steps, layout->layers,
+                                          layout->num_layers, study->training, host, &record->train, &trained)) {
         return false;
     }
     if (!study->probing || trained.status == EOC_FAILED) {

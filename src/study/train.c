@@ -3,6 +3,8 @@
 
 #include "eoc/net.h"
 
+#include "net_statistics.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -61,6 +63,7 @@ enum { LEAST_BATCH = 64 }; /* of evaluations, where the batch of training is sma
 struct eoc_train_workspace {
     const eoc_data *data;
     eoc_net *net;
+    eoc_net_scan *scan; /* NULL: no statistics */
     eoc_weights *weights;
     int32_t *order;  /* (train_count): the epoch's */
     float *x;        /* (batch, features) */
@@ -102,6 +105,9 @@ eoc_status eoc_train_workspace_create(const eoc_train *train, const eoc_data *da
                             ? eoc_net_f32_create(&limits, &w->net)
                             : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for a batch of %d samples", train->batch);
     status = status == EOC_OK ? eoc_weights_create(greatest_fan(data, max_width), 1, &w->weights) : status;
+    if (status == EOC_OK && train->statistics) {
+        status = eoc_net_scan_create(&limits, &w->scan);
+    }
     if (status != EOC_OK) {
         eoc_train_workspace_destroy(out);
     }
@@ -115,6 +121,7 @@ void eoc_train_workspace_destroy(eoc_train_workspace **workspace)
         return;
     }
     eoc_net_f32_destroy(&w->net);
+    eoc_net_scan_destroy(&w->scan);
     eoc_weights_destroy(&w->weights);
     free(w->order);
     free(w->x);
@@ -127,7 +134,8 @@ void eoc_train_workspace_destroy(eoc_train_workspace **workspace)
 double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
 {
     const eoc_net_limits limits = limits_of(train, data, max_depth, max_width);
-    return eoc_net_f32_bytes(&limits) + eoc_weights_bytes(greatest_fan(data, max_width), 1) + 4.0 * data->train_count +
+    return eoc_net_f32_bytes(&limits) + (train->statistics ? eoc_net_scan_bytes(&limits) : 0.0) +
+           eoc_weights_bytes(greatest_fan(data, max_width), 1) + 4.0 * data->train_count +
            4.0 * train->batch * (1.0 + data->features + data->outputs);
 }
 
@@ -182,6 +190,8 @@ typedef struct {
     const eoc_network *network;
     const int *steps; /* recorded */
     int num_steps;
+    const int *layers; /* kept, of the statistics */
+    int num_layers;
     eoc_train_workspace *w;
     const eoc_host *host;
     eoc_net_host net_host;
@@ -251,6 +261,10 @@ static bool record(unit *u)
     u->rows->accuracy[at] = train.accuracy;
     u->rows->test_loss[at] = isfinite(test.loss) ? test.loss : NAN;
     u->rows->test_accuracy[at] = test.accuracy;
+    if (u->w->scan && !eoc_net_scan_run(u->w->scan, u->w->net, data, u->train->statistics, u->layers, u->num_layers, at,
+                                        &u->net_host, u->rows)) {
+        return false;
+    }
     u->at.recorded++;
     return true;
 }
@@ -286,7 +300,7 @@ static bool take_step(unit *u)
 
 /* -- keeping -- */
 
-enum { MAX_PIECES = 16 };
+enum { MAX_PIECES = 24 };
 
 static int pieces_of(unit *u, eoc_piece pieces[MAX_PIECES])
 {
@@ -303,6 +317,13 @@ static int pieces_of(unit *u, eoc_piece pieces[MAX_PIECES])
     pieces[count++] = (eoc_piece){u->rows->test_loss, cells};
     pieces[count++] = (eoc_piece){u->rows->test_accuracy, cells};
     pieces[count++] = (eoc_piece){u->rows->divergence_step, rates * sizeof(int32_t)};
+    double *const along_layers[] = {u->rows->log_q, u->rows->c, u->rows->one_minus_c, u->rows->log_gradient_q,
+                                    u->rows->gradient_c};
+    for (size_t i = 0; i < sizeof along_layers / sizeof along_layers[0]; i++) {
+        pieces[count++] = (eoc_piece){along_layers[i], along_layers[i] ? cells * (size_t)u->num_layers : 0};
+    }
+    pieces[count++] = (eoc_piece){u->rows->log_jacobian_m1, u->rows->log_jacobian_m1 ? cells : 0};
+    pieces[count++] = (eoc_piece){u->rows->log_jacobian_m2, u->rows->log_jacobian_m2 ? cells : 0};
     return count;
 }
 
@@ -426,11 +447,24 @@ static void summarize(unit *u)
     *rows->best_learning_rate = best < 0 ? NAN : u->train->learning_rates[best];
 }
 
-static void clear_rows(const eoc_train *train, int num_steps, eoc_train_rows *rows)
+static void clear_row(double *row, size_t count)
+{
+    for (size_t i = 0; i < count && row; i++) {
+        row[i] = NAN;
+    }
+}
+
+static void clear_rows(const eoc_train *train, int num_steps, int num_layers, eoc_train_rows *rows)
 {
     const size_t rates = (size_t)train->num_learning_rates, cells = rates * (size_t)num_steps;
-    for (size_t i = 0; i < cells; i++) {
-        rows->loss[i] = rows->accuracy[i] = rows->test_loss[i] = rows->test_accuracy[i] = NAN;
+    double *const along_steps[] = {rows->loss,          rows->accuracy,        rows->test_loss,
+                                   rows->test_accuracy, rows->log_jacobian_m1, rows->log_jacobian_m2};
+    double *const along_layers[] = {rows->log_q, rows->c, rows->one_minus_c, rows->log_gradient_q, rows->gradient_c};
+    for (size_t i = 0; i < sizeof along_steps / sizeof along_steps[0]; i++) {
+        clear_row(along_steps[i], cells);
+    }
+    for (size_t i = 0; i < sizeof along_layers / sizeof along_layers[0]; i++) {
+        clear_row(along_layers[i], cells * (size_t)num_layers);
     }
     for (size_t i = 0; i < rates; i++) {
         rows->divergence_step[i] = -1;
@@ -438,12 +472,15 @@ static void clear_rows(const eoc_train *train, int num_steps, eoc_train_rows *ro
 }
 
 bool eoc_train_run(const eoc_train *train, const eoc_network *network, const int *steps, int num_steps,
-                   eoc_train_workspace *workspace, const eoc_host *host, eoc_train_rows *rows, eoc_outcome *outcome)
+                   const int *layers, int num_layers, eoc_train_workspace *workspace, const eoc_host *host,
+                   eoc_train_rows *rows, eoc_outcome *outcome)
 {
     unit u = {.train = train,
               .network = network,
               .steps = steps,
               .num_steps = num_steps,
+              .layers = layers,
+              .num_layers = num_layers,
               .w = workspace,
               .host = host,
               .rows = rows,
@@ -451,7 +488,7 @@ bool eoc_train_run(const eoc_train *train, const eoc_network *network, const int
     if (host) {
         u.net_host = (eoc_net_host){host->context, host->tick};
     }
-    clear_rows(train, num_steps, rows);
+    clear_rows(train, num_steps, num_layers, rows);
     eoc_status status = EOC_OK;
     if (!train_all(&u, &status)) {
         return false;
@@ -471,11 +508,30 @@ static const double SECONDS_PER_MULTIPLY_ADD = 2.2e-11;
 static const double SECONDS_PER_ENTRY = 2.5e-9;
 static const double SECONDS_PER_PARAMETER = 6.0e-10;
 
-double eoc_train_seconds(const eoc_train *train, const eoc_network *network, int features, int outputs, int samples)
+void eoc_train_sizes(const eoc_train *train, eoc_data *data)
 {
+    const eoc_data_source *source = &train->dataset;
+    *data = (eoc_data){.rows = 28,
+                       .columns = 28,
+                       .channels = 1,
+                       .features = 784,
+                       .outputs = 10,
+                       .train_count = 8000,
+                       .test_count = 2000};
+    if (train->sizes.features > 0) {
+        *data = train->sizes;
+    } else if (source->kind) {
+        source->kind->sizes(source->values, data);
+    }
+}
+
+double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
+{
+    eoc_data data;
+    eoc_train_sizes(train, &data);
     const double n = network->width, depth = network->depth, batch = train->batch;
-    const double parameters = n * (features + (depth - 1.0) * n + outputs), entries = depth * n;
-    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : samples;
+    const double parameters = n * (data.features + (depth - 1.0) * n + data.outputs), entries = depth * n;
+    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
     const double per_step = 3.0 * batch * parameters * SECONDS_PER_MULTIPLY_ADD + batch * entries * SECONDS_PER_ENTRY +
                             parameters * SECONDS_PER_PARAMETER;
     const double per_record = 2.0 * evaluated * (parameters * SECONDS_PER_MULTIPLY_ADD + entries * SECONDS_PER_ENTRY);

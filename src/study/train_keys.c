@@ -260,6 +260,30 @@ static void threshold_spell(const eoc_key_row *row, const void *section, eoc_tex
 static const eoc_key_type threshold_type = {
     .read = threshold_read, .spell = threshold_spell, .accepts = threshold_accepts};
 
+/* -- statistics -- */
+
+static void statistics_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
+{
+    (void)row;
+    eoc_key_read_statistics(given, EOC_TRAIN_STATISTICS, &((eoc_train *)section)->statistics);
+}
+
+static void statistics_spell(const eoc_key_row *row, const void *section, eoc_text *out)
+{
+    (void)row;
+    eoc_key_spell_statistics(((const eoc_train *)section)->statistics, out);
+}
+
+static void statistics_accepts(const eoc_key_row *row, eoc_text *out)
+{
+    (void)row;
+    eoc_key_accept_statistics(EOC_TRAIN_STATISTICS, out);
+    eoc_text_append(out, "; or none");
+}
+
+static const eoc_key_type statistics_type = {
+    .takes_list = true, .read = statistics_read, .spell = statistics_spell, .accepts = statistics_accepts};
+
 /* -- the table -- */
 
 #define KEY(word, member, sort) \
@@ -289,6 +313,8 @@ static const eoc_key_row keys[] = {
      .help = "they are measured on the first so many samples of either set; 0: all"},
     {KEY("threshold", threshold, &threshold_type), .max = 1e30, .fallback = "accuracy 0.9",
      .help = "learning_time is the first recorded step from which on the training set holds it to the end"},
+    {KEY("statistics", statistics, &statistics_type), .fallback = "none",
+     .help = "what is measured of the network at every recorded step, with test samples 0 and 1 as its inputs"},
 };
 
 const eoc_key_row *eoc_train_key_rows(int *count)

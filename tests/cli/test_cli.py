@@ -206,7 +206,17 @@ BAD_ARGUMENTS = {
     "-o empty": (["-o", ""], ["-o"]),
     "unknown option": (["--colour"], ["--colour", "--help"]),
     "unknown short option": (["-Z"], ["Z", "--help"]),
-    "later version's option": (["--max-time", "3"], ["--max-time"]),
+    "no time": (["--max-time", "soon"], ["--max-time", "'soon'", "3:50:00"]),
+    "time of 0": (["--max-time", "0:00"], ["--max-time", "'0:00'"]),
+    "61 minutes in hours": (["--max-time", "1:61:00"], ["--max-time", "'1:61:00'"]),
+    "four parts of a time": (["--max-time", "1:2:3:4"], ["--max-time", "'1:2:3:4'"]),
+    "days without hours": (["--max-time", "2-"], ["--max-time", "'2-'"]),
+    "negative time": (["--max-time", "-5"], ["--max-time"]),
+    "no grace": (["--grace", "x"], ["--grace", "'x'"]),
+    "half a failure": (["--max-failures", "0.5"], ["--max-failures", "'0.5'", "whole number"]),
+    "no attempts": (["--max-attempts", "0"], ["--max-attempts", "'0'", "from 1"]),
+    "retry of what is done": (["--retry", "done"], ["--retry", "'done'", "failed", "diverged"]),
+    "retry of nothing": (["--retry", ""], ["--retry"]),
     "a second file": (["other.yaml"], ["other.yaml"]),
 }
 

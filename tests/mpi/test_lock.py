@@ -11,6 +11,8 @@ import pytest
 from conftest import assert_quiet, assert_same_bits, eoc, kill_group, run, start, write_sweep
 from test_ranks import SLOW, wait_until
 
+LONGER = SLOW.replace("replica: 6", "replica: 30")  # some seconds, in which others come and are refused
+
 SMALL = "grid: {activation: tanh, weight_variance: 1.5, width: 10, depth: 3}\n"
 
 BOOT = f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
@@ -80,7 +82,7 @@ def test_when_a_lock_is_stale(case, tmp_path):
 def test_two_runs_on_one_file(ranks, tmp_path):
     """While a run writes a file, a second one is refused and names it; the first ends as if nothing had been, and its lock goes."""
     path, lock = tmp_path / "sweep.h5", tmp_path / "sweep.h5.lock"
-    write_sweep(tmp_path / "sweep.yaml", SLOW)
+    write_sweep(tmp_path / "sweep.yaml", LONGER)
     first = start("run", "sweep.yaml", cwd=tmp_path, ranks=2)
     try:
         wait_until(path.exists, 30, first)
@@ -97,7 +99,7 @@ def test_two_runs_on_one_file(ranks, tmp_path):
             kill_group(first)
     assert first.returncode == 0, output
     assert not lock.exists()
-    assert_same_bits(path, run(tmp_path, SLOW, name="alone", ranks=2))
+    assert_same_bits(path, run(tmp_path, LONGER, name="alone", ranks=2))
 
 
 def test_two_that_start_together(tmp_path):
