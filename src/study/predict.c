@@ -140,7 +140,8 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
                                eoc_point_record *record)
 {
     blank(layout, record);
-    put(record->effective_weight_variance, effective(network));
+    put(record->effective_weight_variance,
+        eoc_initializer_effective(&network->initializer, network->weight_variance, network->width));
     put(record->input_variance, p->input_variance);
     if (!p->in_theory) {
         *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;

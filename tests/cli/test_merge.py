@@ -365,6 +365,20 @@ def test_layers_that_are_not_there(folder):
     refused(merge("d8.h5", "d40.h5", "-o", "c.h5", cwd=folder), "has no layer", "probe.layers")
 
 
+def test_layers_at_other_places(folder):
+    """'log 3' keeps layers 1, 3, 8 to depth 8 and 1, 8, 64 to depth 64: the merged file has 8 of both, from where each has it."""
+    write_sweep(folder / "sweep.yaml", SWEEP.replace("[1, 3, 8]", "[8, 64]") + "probe: {layers: log 3}\n")
+    for depth in (8, 64):
+        assert eoc("run", "sweep.yaml", "-q", f"--set=grid.depth={depth}", "-o", f"d{depth}.h5", cwd=folder).returncode == 0
+    merged("d8.h5", "d64.h5", "-o", "c.h5", cwd=folder)
+    with h5py.File(folder / "d8.h5") as file:
+        assert file["layer"][()].tolist() == [1, 3, 8]  # geomspace(1, 8, 3) = 1, 2.83, 8
+    assert eoc("run", "sweep.yaml", "-q", "-o", "fresh.h5", cwd=folder).returncode == 0
+    with h5py.File(folder / "fresh.h5") as file:
+        assert file["layer"][()].tolist() == [1, 8, 64]
+    assert_same_file(folder / "fresh.h5", folder / "c.h5")
+
+
 def test_a_sweep_that_lacks_a_value(folder):
     run(folder, SWEEP, name="a")
     refused(merge("a.h5", "--sweep", "a.yaml", "--set=grid.weight_variance=0,1,2.5,3", "-o", "c.h5", cwd=folder),
