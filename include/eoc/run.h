@@ -17,19 +17,28 @@ typedef struct {
     bool quiet;                /* no plan and no progress, only warnings */
     double max_file_bytes;     /* a larger file is refused */
     double checkpoint_seconds; /* a unit that trains keeps its state at most so often, or 20 times the writing */
+    double max_seconds;        /* of the program's start: the run is over by then; INFINITY: no limit */
+    double grace_seconds;      /* what is in hand when a run is asked to stop has so long */
+    int64_t max_failures;      /* more failed units in this run stop it; INT64_MAX: no limit */
+    int max_attempts;          /* a unit begun so often without an end is failed */
+    unsigned retry;            /* bits 1 << eoc_unit_status: units that ended so are done again */
     uint64_t shuffle;          /* another order of hand-out, for tests; 0: by cost */
     const char *command_line;  /* for provenance */
     const char *program;       /* "eoc 0.1.0 (commit)" */
 } eoc_run_options;
 
+/** Why a run stopped before everything was done. */
+typedef enum { EOC_STOP_NOT, EOC_STOP_SIGNAL, EOC_STOP_TIME, EOC_STOP_FAILURES, EOC_STOP_FILE } eoc_stop_reason;
+
 typedef struct {
     int64_t units, done, diverged, failed, pending; /* over the whole file, after the run */
-    int64_t computed;                               /* by this run */
+    int64_t computed, computed_failed;              /* by this run */
     double seconds;
-    bool stopped; /* by a signal, in good order */
+    eoc_stop_reason stopped;
 } eoc_run_summary;
 
-/** Sets the handlers of SIGUSR1, SIGTERM and SIGINT; before MPI_Init, so that MPI leaves them alone. */
+/** Sets the handlers of SIGUSR1, SIGTERM and SIGINT, and notes the time; before MPI_Init, so that MPI leaves them
+ * alone. */
 void eoc_run_catch_signals(void);
 
 /**

@@ -4,8 +4,7 @@
  * they be used? Pure and serial: no MPI, no clock.
  *
  * Ranks ask rank 0 for slices by messages, one ahead of their work; rank 0 answers from inside its own work, whenever
- * its tick comes round. What is handed out is decided by eoc_plan_share of plan.h, which the real hand-out may call
- * too.
+ * its tick comes round. What is handed out is decided by eoc_deal_take, for the real ranks too.
  */
 #ifndef EOC_SIMULATE_H
 #define EOC_SIMULATE_H

@@ -49,6 +49,7 @@ eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan);
 typedef struct {
     int8_t *status;          /* (units) */
     int32_t *attempts;       /* (units) */
+    double *seconds;         /* (units) NaN where not done */
     uint16_t *theory_status; /* (points) */
     int next_run;            /* first unused row of provenance */
 } eoc_store_state;
@@ -71,13 +72,28 @@ eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store);
 eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store);
 eoc_status eoc_store_close(eoc_store **store);
 
+/**
+ * Looks for finished units, of `count` from `first` on, whose rows are not what their checksum says.
+ *
+ * @param wrong  (count) filled with *num_wrong unit indices
+ *
+ * Not collective: ranks share the units out.
+ */
+eoc_status eoc_store_verify(eoc_store *store, int64_t first, int64_t count, int64_t *wrong, int64_t *num_wrong);
+
+/** Writes the status and attempts of all units. Not collective. */
+eoc_status eoc_store_write_state(eoc_store *store, const int8_t *status, const int32_t *attempts);
+
 /** Marks a unit as begun: status running, attempts as given. */
 eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts);
+
+/** Takes that back: the unit is pending, as if it had never been begun. */
+eoc_status eoc_store_give_up_unit(eoc_store *store, int64_t unit);
 
 /**
  * Commits a batch: rows and checksums of `count` units, synced; then their status, synced.
  *
- * @param units   (count) ascending unit indices
+ * @param units   (count) unit indices
  * @param blocks  (count, layout->unit_bytes) records in the same order; their checksum fields are filled here
  */
 eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, void *blocks);

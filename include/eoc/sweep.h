@@ -36,6 +36,10 @@ void eoc_sweep_clear(eoc_sweep *sweep);
  */
 eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors);
 
+/** The same of bytes as a file would hold them; `name` stands for the file in mistakes. */
+eoc_status eoc_config_read_bytes(const char *name, const char *bytes, size_t num_bytes, const char *const *sets,
+                                 int num_sets, eoc_sweep *sweep, eoc_text *errors);
+
 /** The same of a text, such as the resolved sweep that a result file holds; `name` stands for the file in mistakes. */
 eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors);
 

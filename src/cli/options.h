@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* -- of one point: each stands for a key of the sweep file -- name, option, argument, key */
 #define EOC_CLI_POINT_OPTIONS(X)                                            \
@@ -54,6 +55,12 @@ void eoc_cli_take_path(struct argp_state *state, const char *value, const char *
 
 /* --max-file-size: bytes, or with k, M, G, T. */
 double eoc_cli_read_size(struct argp_state *state, const char *text);
+/* A length of time in seconds: "90", "1:30", "3:50:00" or "2-03:50:00", as Slurm writes them. */
+double eoc_cli_read_time(struct argp_state *state, const char *option, const char *text);
+
+/* A whole number from `least` on. */
+int64_t eoc_cli_read_count(struct argp_state *state, const char *option, const char *text, int64_t least);
+
 #define EOC_CLI_MAX_FILE_SIZE_TEXT "refuse a larger result file: bytes, or with k, M, G, T (default 20G)"
 #define EOC_CLI_MAX_FILE_BYTES 20e9
 

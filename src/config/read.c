@@ -249,8 +249,8 @@ void eoc_sweep_clear(eoc_sweep *sweep)
 }
 
 /* text: NULL, or what stands in the place of the file */
-static eoc_status read_sweep(const char *path, const char *text, const char *const *sets, int num_sets,
-                             eoc_sweep *sweep, eoc_text *errors)
+static eoc_status read_sweep(const char *path, const char *text, size_t num_bytes, const char *const *sets,
+                             int num_sets, eoc_sweep *sweep, eoc_text *errors)
 {
     *sweep = (eoc_sweep){0};
     const int num_keys = eoc_config_key_count();
@@ -261,7 +261,7 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
     }
     mistakes->path = path;
     mistakes->sets = sets;
-    const bool complete = text ? entries_from_text(entries, mistakes, text, strlen(text), num_sets)
+    const bool complete = text ? entries_from_text(entries, mistakes, text, num_bytes, num_sets)
                                : strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
     eoc_entries_from_sets(entries, mistakes, num_sets);
     choose_studies(entries, sweep);
@@ -288,10 +288,16 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
 
 eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors)
 {
-    return read_sweep(path, NULL, sets, num_sets, sweep, errors);
+    return read_sweep(path, NULL, 0, sets, num_sets, sweep, errors);
 }
 
 eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors)
 {
-    return read_sweep(name, text, NULL, 0, sweep, errors);
+    return read_sweep(name, text, strlen(text), NULL, 0, sweep, errors);
+}
+
+eoc_status eoc_config_read_bytes(const char *name, const char *bytes, size_t num_bytes, const char *const *sets,
+                                 int num_sets, eoc_sweep *sweep, eoc_text *errors)
+{
+    return read_sweep(name, bytes, num_bytes, sets, num_sets, sweep, errors);
 }

@@ -202,6 +202,20 @@ static eoc_status read_next_run(const char *path, hid_t file, int *next_run)
     return EOC_OK;
 }
 
+/* A status that no unit can have is a damaged byte: the unit is done again. */
+static void forget_nonsense(const eoc_store_plan *plan, eoc_store_state *state)
+{
+    const int64_t units = (int64_t)eoc_grid_num_units(plan->grid);
+    for (int64_t unit = 0; unit < units; unit++) {
+        if (state->status[unit] < EOC_PENDING || state->status[unit] > EOC_FAILED) {
+            state->status[unit] = EOC_PENDING;
+        }
+        if (state->attempts[unit] < 0) {
+            state->attempts[unit] = 0;
+        }
+    }
+}
+
 static eoc_status read_all(const char *path, hid_t file, const eoc_store_plan *plan, eoc_store_state *state)
 {
     EOC_TRY(check_versions(path, file));
@@ -221,8 +235,11 @@ static eoc_status read_all(const char *path, hid_t file, const eoc_store_plan *p
     state->status = values;
     EOC_TRY(read_variable(path, file, plan, "run", "attempts", &values));
     state->attempts = values;
+    EOC_TRY(read_variable(path, file, plan, "run", "seconds", &values));
+    state->seconds = values;
     EOC_TRY(read_variable(path, file, plan, "theory", "status", &values));
     state->theory_status = values;
+    forget_nonsense(plan, state);
     return read_next_run(path, file, &state->next_run);
 }
 
@@ -247,6 +264,7 @@ void eoc_store_state_clear(eoc_store_state *state)
 {
     free(state->status);
     free(state->attempts);
+    free(state->seconds);
     free(state->theory_status);
     *state = (eoc_store_state){0};
 }

@@ -2,25 +2,13 @@
 /* Phase 2: raw writes into datasets that are there already. */
 #include "eoc/store.h"
 
-#include "h5.h"
+#include "rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
-
-struct eoc_store {
-    const eoc_store_plan *plan;
-    char *path;
-    hid_t file;
-    hid_t *datasets; /* (eoc_variable_count), -1 where not in the file */
-    hid_t start, end, ranks, info;
-    int sync_fd;           /* this process's own descriptor: HDF5 offers no sync that one rank may call alone */
-    unsigned char *gather; /* rows of one variable of a batch, one after the other */
-    size_t gather_bytes;
-};
 
 /* -- open and close -- */
 
@@ -191,86 +179,26 @@ eoc_status eoc_store_close(eoc_store **store)
 
 /* -- raw writes -- */
 
-/*
- * The greatest block of the grid that begins at `first` and lies within `count` units: some axes fixed, part of one,
- * all of those after it. Returns its number of units; start and extent on `num_axes` axes.
- */
-static int64_t leading_block(const eoc_grid *grid, int num_axes, int64_t first, int64_t count, hsize_t *start,
-                             hsize_t *extent)
-{
-    int64_t trailing = 1, rest = first;
-    int64_t block = 1;
-    int partial = num_axes - 1;
-    for (int id = num_axes - 1; id >= 0; id--) {
-        const int64_t length = grid->axes[id].count;
-        start[id] = (hsize_t)(rest % length);
-        extent[id] = 1;
-        rest /= length;
-    }
-    for (int id = num_axes - 1; id >= 0 && first % trailing == 0 && trailing <= count; id--) {
-        partial = id;
-        block = trailing;
-        trailing *= grid->axes[id].count;
-    }
-    for (int id = partial + 1; id < num_axes; id++) {
-        extent[id] = (hsize_t)grid->axes[id].count;
-    }
-    const int64_t room = grid->axes[partial].count - (int64_t)start[partial];
-    const int64_t fits = count / block < room ? count / block : room;
-    extent[partial] = (hsize_t)fits;
-    return fits * block;
-}
-
-/* Rows of `count` consecutive units (or points) of one variable, one after the other in `values`. */
-static eoc_status write_rows(eoc_store *store, int row, int64_t first, int64_t count, const unsigned char *values)
-{
-    const eoc_variable *v = eoc_variable_row(row);
-    const int num_axes = v->scope == EOC_PER_UNIT ? EOC_NUM_AXES : EOC_AXIS_REPLICA;
-    const size_t row_count = eoc_layout_row_count(store->plan->layout, v);
-    hid_t file_space = H5Dget_space(store->datasets[row]);
-    eoc_status status = EOC_OK;
-    for (int64_t done = 0; done < count && status == EOC_OK;) {
-        hsize_t start[EOC_MAX_RANK] = {0}, extent[EOC_MAX_RANK];
-        const int64_t block = leading_block(store->plan->grid, num_axes, first + done, count - done, start, extent);
-        eoc_h5_along(store->plan->layout, v, extent + num_axes);
-        const hsize_t total = (hsize_t)block * row_count;
-        hid_t memory_space = H5Screate_simple(1, &total, NULL);
-        H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
-        if (H5Dwrite(store->datasets[row], eoc_h5_memory_type(v->type), memory_space, file_space, H5P_DEFAULT,
-                     values + (size_t)done * row_count * eoc_type_bytes(v->type)) < 0) {
-            status = eoc_h5_fail(store->path, "cannot be written");
-        }
-        H5Sclose(memory_space);
-        done += block;
-    }
-    H5Sclose(file_space);
-    return status;
-}
-
-static int row_of(const char *group, const char *name)
-{
-    return (int)(eoc_variable_find(group, name) - eoc_variable_row(0));
-}
-
 eoc_status eoc_store_begin_unit(eoc_store *store, int64_t unit, int32_t attempts)
 {
     const int8_t running = EOC_RUNNING;
-    EOC_TRY(write_rows(store, row_of("run", "attempts"), unit, 1, (const unsigned char *)&attempts));
-    return write_rows(store, row_of("run", "status"), unit, 1, (const unsigned char *)&running);
+    EOC_TRY(eoc_rows_write(store, eoc_rows_of("run", "attempts"), unit, 1, (const unsigned char *)&attempts));
+    return eoc_rows_write(store, eoc_rows_of("run", "status"), unit, 1, (const unsigned char *)&running);
 }
 
-/* Of the rows that are results: those marked `checked`, in the table's order. */
-static uint32_t checksum(const eoc_layout *layout, const unsigned char *block)
+eoc_status eoc_store_give_up_unit(eoc_store *store, int64_t unit)
 {
-    uLong crc = crc32(0L, Z_NULL, 0);
-    for (int row = 0; row < eoc_variable_count(); row++) {
-        const eoc_variable *v = eoc_variable_row(row);
-        if (layout->included[row] && v->checked) {
-            const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
-            crc = crc32(crc, block + layout->offset[row], (uInt)bytes);
-        }
-    }
-    return (uint32_t)crc;
+    const int8_t pending = EOC_PENDING;
+    const int32_t never = 0;
+    EOC_TRY(eoc_rows_write(store, eoc_rows_of("run", "status"), unit, 1, (const unsigned char *)&pending));
+    return eoc_rows_write(store, eoc_rows_of("run", "attempts"), unit, 1, (const unsigned char *)&never);
+}
+
+eoc_status eoc_store_write_state(eoc_store *store, const int8_t *status, const int32_t *attempts)
+{
+    const int64_t units = (int64_t)eoc_grid_num_units(store->plan->grid);
+    EOC_TRY(eoc_rows_write(store, eoc_rows_of("run", "attempts"), 0, units, (const unsigned char *)attempts));
+    return eoc_rows_write(store, eoc_rows_of("run", "status"), 0, units, (const unsigned char *)status);
 }
 
 /* One variable of a batch: gathered from the records, written in runs of consecutive units. */
@@ -280,19 +208,14 @@ static eoc_status write_batch_variable(eoc_store *store, int row, const int64_t 
     const eoc_layout *layout = store->plan->layout;
     const eoc_variable *v = eoc_variable_row(row);
     const size_t bytes = eoc_type_bytes(v->type) * eoc_layout_row_count(layout, v);
-    if (store->gather_bytes < bytes * (size_t)count) {
-        unsigned char *larger = realloc(store->gather, bytes * (size_t)count);
-        EOC_REQUIRE(larger, EOC_ERR_NOMEM, "out of memory for a batch of %d units", count);
-        store->gather = larger;
-        store->gather_bytes = bytes * (size_t)count;
-    }
+    EOC_TRY(eoc_rows_reserve(store, bytes * (size_t)count));
     for (int i = 0; i < count; i++) {
         memcpy(store->gather + (size_t)i * bytes, blocks + (size_t)i * layout->unit_bytes + layout->offset[row], bytes);
     }
     for (int from = 0, to; from < count; from = to) {
         for (to = from + 1; to < count && units[to] == units[to - 1] + 1; to++) {
         }
-        EOC_TRY(write_rows(store, row, units[from], to - from, store->gather + (size_t)from * bytes));
+        EOC_TRY(eoc_rows_write(store, row, units[from], to - from, store->gather + (size_t)from * bytes));
     }
     return EOC_OK;
 }
@@ -306,15 +229,15 @@ static eoc_status sync_file(const eoc_store *store)
 eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, void *blocks)
 {
     const eoc_layout *layout = store->plan->layout;
-    const int status_row = row_of("run", "status");
+    const int status_row = eoc_rows_of("run", "status");
     for (int i = 0; i < count; i++) {
         unsigned char *const block = (unsigned char *)blocks + (size_t)i * layout->unit_bytes;
         eoc_unit_record record;
         eoc_layout_unit(layout, block, &record);
-        *record.checksum = checksum(layout, block);
+        *record.checksum = eoc_rows_checksum(layout, block);
     }
     /* attempts were written when the unit was begun */
-    const int attempts_row = row_of("run", "attempts");
+    const int attempts_row = eoc_rows_of("run", "attempts");
     for (int row = 0; row < eoc_variable_count(); row++) {
         const bool of_unit = eoc_variable_row(row)->scope == EOC_PER_UNIT && layout->included[row];
         if (of_unit && row != status_row && row != attempts_row) {
@@ -330,13 +253,13 @@ eoc_status eoc_store_commit(eoc_store *store, const int64_t *units, int count, v
 eoc_status eoc_store_write_point(eoc_store *store, int64_t point, const void *block)
 {
     const eoc_layout *layout = store->plan->layout;
-    const int status_row = row_of("theory", "status");
+    const int status_row = eoc_rows_of("theory", "status");
     for (int row = 0; row < eoc_variable_count(); row++) {
         if (eoc_variable_row(row)->scope == EOC_PER_POINT && layout->included[row] && row != status_row) {
-            EOC_TRY(write_rows(store, row, point, 1, (const unsigned char *)block + layout->offset[row]));
+            EOC_TRY(eoc_rows_write(store, row, point, 1, (const unsigned char *)block + layout->offset[row]));
         }
     }
-    return write_rows(store, status_row, point, 1, (const unsigned char *)block + layout->offset[status_row]);
+    return eoc_rows_write(store, status_row, point, 1, (const unsigned char *)block + layout->offset[status_row]);
 }
 
 /* A block of one of provenance's datasets, one or two dimensions. */

@@ -3,38 +3,23 @@
 #ifndef EOC_RUN_PROGRESS_H
 #define EOC_RUN_PROGRESS_H
 
-#include <mpi.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "handout.h"
 
-/** What one rank has done so far. */
+/** All zero: nothing is shown. */
 typedef struct {
-    int64_t done, diverged, failed;
-    double seconds; /* predicted cost of the units done */
-} eoc_tally;
-
-typedef struct {
-    MPI_Comm comm;
-    int rank, num_ranks;
     bool shown, terminal;
-    double begun, last_shown, last_sent;
+    double begun, last_shown; /* eoc_clock */
     int64_t num_pending;
-    double seconds; /* predicted, of all */
-    eoc_tally mine;
-    eoc_tally *others; /* (num_ranks) on rank 0 */
-    eoc_tally sent;    /* in flight */
-    MPI_Request request;
+    double seconds;  /* predicted, of all */
     int line_length; /* of the terminal line as it stands */
 } eoc_progress;
 
-double eoc_clock(void);
+void eoc_progress_begin(eoc_progress *p, int64_t num_pending, double seconds);
 
-bool eoc_progress_begin(eoc_progress *p, MPI_Comm comm, bool shown, int64_t num_pending, double seconds);
+/** Shows the line when its time has come. */
+void eoc_progress_tick(eoc_progress *p, const eoc_handout *handout);
 
-/** Not collective: sends this rank's tally now and then, and on rank 0 takes the others' and shows the line. */
-void eoc_progress_tick(eoc_progress *p);
-
-/** Collective over the communicator: ends the messages and the terminal line. */
-void eoc_progress_end_all(eoc_progress *p);
+/** Ends the terminal line. */
+void eoc_progress_end(eoc_progress *p, const eoc_handout *handout);
 
 #endif

@@ -91,7 +91,8 @@ static eoc_status write_groups(const theory_file *t, eoc_store *store, eoc_theor
     eoc_status status = block ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for theory");
     for (int64_t from = 0, to; from < count && status == EOC_OK; from = to) {
         to = eoc_theory_points_group_end(list, count, from);
-        status = eoc_theory_points_write(t->sweep, &t->layout, t->max_depth, list + from, to - from, store, block);
+        status =
+            eoc_theory_points_write(t->sweep, &t->layout, t->max_depth, list + from, to - from, store, block, NULL);
         summary->maps += list[from].in_theory;
     }
     summary->points = count;

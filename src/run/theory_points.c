@@ -36,47 +36,67 @@ static eoc_unit unit_of_point(const eoc_sweep *sweep, int64_t point)
     return eoc_grid_get(&sweep->grid, sweep->seed, point * replicas);
 }
 
+/* Marks each point with its group's first one; leaves out those that are computed already. Returns how many remain. */
+static int64_t keep_wanted(eoc_theory_point *list, int64_t count, const uint16_t *theory_status)
+{
+    int64_t kept = 0, lead = 0;
+    eoc_theory_point before = {.point = -1};
+    for (int64_t i = 0; i < count; i++) {
+        const eoc_theory_point here = list[i];
+        lead = i == 0 || by_maps(&before, &here) != 0 ? here.point : lead;
+        before = here;
+        if (!theory_status || theory_status[here.point] & EOC_THEORY_NOT_COMPUTED) {
+            list[kept] = here;
+            list[kept++].lead = lead;
+        }
+    }
+    return kept;
+}
+
 eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory_status, eoc_theory_point **list,
                                   int64_t *count)
 {
     const int64_t num_points = (int64_t)eoc_grid_num_points(&sweep->grid);
     *list = malloc(sizeof **list * (size_t)num_points);
     EOC_REQUIRE(*list, EOC_ERR_NOMEM, "out of memory for theory");
-    *count = 0;
     for (int64_t point = 0; point < num_points; point++) {
-        if (!theory_status || theory_status[point] & EOC_THEORY_NOT_COMPUTED) {
-            const eoc_unit u = unit_of_point(sweep, point);
-            const double sum =
-                eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
-            (*list)[(*count)++] = (eoc_theory_point){.effective = eoc_text_round(sum),
-                                                     .bias_variance = u.network.bias_variance,
-                                                     .activation = u.indices[EOC_AXIS_ACTIVATION],
-                                                     .in_theory = eoc_initializer_in_theory(&u.network.initializer),
-                                                     .point = point};
-        }
+        const eoc_unit u = unit_of_point(sweep, point);
+        const double sum =
+            eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
+        (*list)[point] = (eoc_theory_point){.effective = eoc_text_round(sum),
+                                            .bias_variance = u.network.bias_variance,
+                                            .activation = u.indices[EOC_AXIS_ACTIVATION],
+                                            .in_theory = eoc_initializer_in_theory(&u.network.initializer),
+                                            .point = point};
     }
-    /* By point within a group: its first point, whose digits the maps are iterated with, is the same every time. */
-    qsort(*list, (size_t)*count, sizeof **list, by_maps_then_point);
+    qsort(*list, (size_t)num_points, sizeof **list, by_maps_then_point);
+    *count = keep_wanted(*list, num_points, theory_status);
     return EOC_OK;
 }
 
 int64_t eoc_theory_points_group_end(const eoc_theory_point *list, int64_t count, int64_t from)
 {
     int64_t end = from + 1;
-    while (end < count && by_maps(&list[from], &list[end]) == 0) {
+    while (end < count && list[end].lead == list[from].lead) {
         end++;
     }
     return end;
 }
 
-eoc_status eoc_theory_points_write(const eoc_sweep *sweep, const eoc_layout *layout, int max_depth,
-                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block)
+static bool given_up(const eoc_host *host)
 {
-    const eoc_network first = unit_of_point(sweep, group[0].point).network;
+    return host && host->tick && host->tick(host->context);
+}
+
+eoc_status eoc_theory_points_write(const eoc_sweep *sweep, const eoc_layout *layout, int max_depth,
+                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block,
+                                   const eoc_host *host)
+{
+    const eoc_network lead = unit_of_point(sweep, group[0].lead).network;
     eoc_prediction *prediction = NULL;
-    EOC_TRY(eoc_prediction_create(&sweep->probe, &first, max_depth, &prediction));
+    EOC_TRY(eoc_prediction_create(&sweep->probe, &lead, max_depth, &prediction));
     eoc_status status = EOC_OK;
-    for (int64_t i = 0; i < count && status == EOC_OK; i++) {
+    for (int64_t i = 0; i < count && status == EOC_OK && !given_up(host); i++) {
         const eoc_network network = unit_of_point(sweep, group[i].point).network;
         eoc_point_record record;
         eoc_layout_point(layout, block, &record);

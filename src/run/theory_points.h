@@ -13,10 +13,12 @@ typedef struct {
     int activation;
     int in_theory;
     int64_t point;
+    int64_t lead; /* the group's first point in the grid: the maps are iterated with its digits */
 } eoc_theory_point;
 
 /**
- * Points without theory so far, grouped by (in theory, activation, effective weight variance, bias variance).
+ * Points without theory so far, grouped by (in theory, activation, effective weight variance, bias variance). A group
+ * may be cut anywhere: its parts give the same bits.
  *
  * @param theory_status  (points) as in the file; NULL: every point is wanted
  * @param list           (count) to be freed by the caller
@@ -27,8 +29,14 @@ eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory
 /** One past the last point of the group that begins at `from`. */
 int64_t eoc_theory_points_group_end(const eoc_theory_point *list, int64_t count, int64_t from);
 
-/** Computes one group of `count` points and writes them. block: (layout->point_bytes) scratch. */
+/**
+ * Computes `count` points of one group and writes them.
+ *
+ * @param block  (layout->point_bytes) scratch
+ * @param host   its tick is called between points, and true ends the group early; NULL: none
+ */
 eoc_status eoc_theory_points_write(const eoc_sweep *sweep, const eoc_layout *layout, int max_depth,
-                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block);
+                                   const eoc_theory_point *group, int64_t count, eoc_store *store, void *block,
+                                   const eoc_host *host);
 
 #endif

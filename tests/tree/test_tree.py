@@ -30,12 +30,12 @@ HEADERS = {
     "study": "probe record advise cost data loss optimizer net train study",
     "config": "sweep",
     "file": "store view checkpoint dataset",
-    "run": "plan run theory_file simulate",
+    "run": "plan run theory_file simulate share_data",
 }
 
 # Folders in which a foreign header may be included.
 HOMES = {
-    "mpi.h": {"file", "run", "include/eoc/store.h", "include/eoc/run.h"},
+    "mpi.h": {"file", "run", "include/eoc/store.h", "include/eoc/run.h", "include/eoc/share_data.h"},
     "hdf5.h": {"file"},
     "hdf5_hl.h": {"file"},
     "cblas.h": {"core"},

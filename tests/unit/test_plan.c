@@ -8,6 +8,8 @@
 #include "eoc/sweep.h"
 #include "eoc/text.h"
 
+#include "../../src/run/worklist.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,71 +70,143 @@ static void keys(void **state)
     eoc_sweep_clear(&small);
 }
 
-/* Every pending unit is in exactly one slice, no slice leaves its cell, on any number of ranks, shuffled or not. */
+/* -- the worklist: what rank 0 hands out -- */
+
+typedef struct {
+    int units_per_cell, *seen, *points_seen;
+    int64_t last_leftover_attempts;
+    bool leftovers_begun;
+} handed;
+
+static void note_units(handed *h, const eoc_job *job, const int8_t *status, const int32_t *attempts)
+{
+    const int8_t *told = eoc_job_attempts(job);
+    int64_t count = 0;
+    assert_int_equal(job->first / h->units_per_cell, (job->end - 1) / h->units_per_cell);
+    for (int64_t unit = job->first; unit < job->end; unit++) {
+        const int before = told ? told[unit - job->first] : 0;
+        if (before >= 0) {
+            assert_int_equal(before, attempts ? attempts[unit] : 0);
+            h->seen[unit]++;
+            count++;
+        }
+    }
+    assert_int_equal(count, job->count);
+    assert_true(job->unit_seconds > 0.0 && job->ask_seconds > 0.0);
+    if (status && status[job->first] == EOC_RUNNING && job->count == 1) {
+        assert_true(attempts[job->first] >= h->last_leftover_attempts);
+        h->last_leftover_attempts = attempts[job->first];
+        h->leftovers_begun = true;
+    } else {
+        assert_false(h->leftovers_begun); /* they come last, one by one */
+    }
+}
+
+/* Ranks ask in a random order until each is told that nothing is left. */
+static void hand_out(eoc_worklist *list, int num_ranks, uint32_t seed, const int8_t *status, const int32_t *attempts,
+                     handed *h)
+{
+    bool *told = calloc((size_t)num_ranks, sizeof *told);
+    for (int left = num_ranks, i = 0; left > 0; i++) {
+        const uint32_t counter[4] = {(uint32_t)i, seed, 0, 0};
+        uint32_t word[4];
+        eoc_rng_block((eoc_key){{1, 2}}, counter, word);
+        const int rank = (int)(word[0] % (unsigned)num_ranks);
+        eoc_job *job = eoc_worklist_take(list, num_ranks, rank);
+        if (job->kind == EOC_JOB_UNITS) {
+            note_units(h, job, status, attempts);
+        } else if (job->kind == EOC_JOB_THEORY) {
+            for (int64_t p = 0; p < job->count; p++) {
+                h->points_seen[eoc_job_points(job)[p].point]++;
+            }
+        } else {
+            assert_int_equal(job->kind, EOC_JOB_NOTHING);
+            left -= !told[rank];
+            told[rank] = true;
+        }
+        free(job);
+    }
+    free(told);
+}
+
+/* Every unit and point that is to be done is handed out once, none else, on any number of ranks, shuffled or not. */
 static void coverage(void **state)
 {
     (void)state;
     eoc_sweep sweep = sweep_of(mixed, 5);
-    const int64_t units = (int64_t)eoc_grid_num_units(&sweep.grid);
+    const int64_t units = (int64_t)eoc_grid_num_units(&sweep.grid), points = (int64_t)eoc_grid_num_points(&sweep.grid);
     int8_t *status = calloc((size_t)units, 1);
+    int32_t *attempts = calloc((size_t)units, sizeof *attempts);
+    uint16_t *theory = calloc((size_t)points, sizeof *theory);
     for (int64_t unit = 0; unit < units; unit++) {
         status[unit] = (int8_t)(unit * 7 % 5); /* all five states, mixed */
+        attempts[unit] = status[unit] == EOC_PENDING ? 0 : (int32_t)(1 + unit % 2);
+    }
+    for (int64_t point = 0; point < points; point++) {
+        theory[point] = point % 3 ? EOC_THEORY_NOT_COMPUTED : 0;
     }
     static const int ranks[] = {1, 2, 3, 17, 1000};
-    for (int with_status = 0; with_status < 2; with_status++) {
-        for (uint64_t shuffle = 0; shuffle < 2; shuffle++) {
+    for (int resumed = 0; resumed < 2; resumed++) {
+        const eoc_store_state found = {.status = status, .attempts = attempts, .theory_status = theory};
+        const eoc_store_state none = {0};
+        for (uint64_t shuffle = 0; shuffle < 3; shuffle++) {
             for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++) {
-                eoc_plan plan;
-                assert_int_equal(
-                    eoc_plan_create(&sweep.grid, &sweep.probe, with_status ? status : NULL, ranks[i], shuffle, &plan),
-                    EOC_OK);
-                int *seen = calloc((size_t)units, sizeof *seen);
-                int64_t pending = 0;
-                for (int64_t s = 0; s < plan.num_slices; s++) {
-                    const eoc_slice *slice = &plan.slices[s];
-                    assert_true(slice->rank >= 0 && slice->rank < ranks[i]);
-                    assert_int_equal(slice->first / 15,
-                                     (slice->end - 1) / 15); /* 5 weight variances x 3 replicas a cell */
-                    for (int64_t unit = slice->first; unit < slice->end; unit++) {
-                        seen[unit]++;
-                    }
-                    pending += slice->pending;
-                }
+                eoc_worklist list;
+                assert_int_equal(eoc_worklist_create(&sweep, resumed ? &found : &none, NULL, shuffle, &list), EOC_OK);
+                handed h = {.units_per_cell = 15, /* 5 weight variances x 3 replicas */
+                            .seen = calloc((size_t)units, sizeof *h.seen),
+                            .points_seen = calloc((size_t)points, sizeof *h.points_seen)};
+                hand_out(&list, ranks[i], (uint32_t)shuffle, resumed ? status : NULL, resumed ? attempts : NULL, &h);
                 int64_t wanted = 0;
                 for (int64_t unit = 0; unit < units; unit++) {
-                    const int to_do = !with_status || eoc_plan_is_pending(status[unit]);
+                    const int to_do = !resumed || eoc_plan_is_pending(status[unit]);
+                    assert_int_equal(h.seen[unit], to_do);
                     wanted += to_do;
-                    assert_true(seen[unit] <= 1 && seen[unit] >= to_do);
                 }
-                assert_int_equal(pending, wanted);
-                assert_int_equal(plan.num_pending, wanted);
-                free(seen);
-                eoc_plan_clear(&plan);
+                for (int64_t point = 0; point < points; point++) {
+                    assert_int_equal(h.points_seen[point], !resumed || theory[point] != 0);
+                }
+                assert_int_equal(list.num_pending, wanted);
+                free(h.seen);
+                free(h.points_seen);
+                eoc_worklist_clear(&list);
             }
         }
     }
     free(status);
+    free(attempts);
+    free(theory);
     eoc_sweep_clear(&sweep);
 }
 
-/* Balance: the fullest rank has at most a slice more than the average, and LPT is within 4/3 of the best (Graham 1969).
+/* A group of theory points keeps its first point of the grid, whatever of it is computed: its maps give the same bits.
  */
-static void balance(void **state)
+static void theory_leads(void **state)
 {
     (void)state;
     eoc_sweep sweep = sweep_of(mixed, 5);
-    for (int ranks = 1; ranks <= 16; ranks *= 2) {
-        eoc_plan plan;
-        assert_int_equal(eoc_plan_create(&sweep.grid, &sweep.probe, NULL, ranks, 0, &plan), EOC_OK);
-        double dearest = 0.0, sum = 0.0;
-        for (int64_t s = 0; s < plan.num_slices; s++) {
-            dearest = fmax(dearest, plan.slices[s].seconds);
-            sum += plan.slices[s].seconds;
-        }
-        CHECK_RELATIVE(sum, plan.seconds, 1e-12);
-        assert_true(plan.makespan <= 4.0 / 3.0 * fmax(plan.seconds / ranks, dearest));
-        eoc_plan_clear(&plan);
+    const int64_t points = (int64_t)eoc_grid_num_points(&sweep.grid);
+    uint16_t *theory = calloc((size_t)points, sizeof *theory);
+    eoc_theory_point *all = NULL, *rest = NULL;
+    int64_t num_all = 0, num_rest = 0, lead[60];
+    assert_int_equal(points, 60);
+    assert_int_equal(eoc_theory_points_list(&sweep, NULL, &all, &num_all), EOC_OK);
+    assert_int_equal(num_all, 60);
+    for (int64_t i = 0; i < 60; i++) {
+        lead[all[i].point] = all[i].lead;
+        theory[i] = i >= 6 ? EOC_THEORY_NOT_COMPUTED : 0; /* the first group of each activation is begun */
     }
+    assert_int_equal(eoc_theory_points_list(&sweep, theory, &rest, &num_rest), EOC_OK);
+    assert_int_equal(num_rest, 54);
+    for (int64_t i = 0; i < num_rest; i++) {
+        assert_int_equal(rest[i].lead, lead[rest[i].point]);
+        assert_int_equal(rest[i].lead % 5, rest[i].point % 5);   /* the same weight variance, and */
+        assert_int_equal(rest[i].lead / 30, rest[i].point / 30); /* the same activation, at the least */
+        assert_true(rest[i].lead % 30 < 5);                      /* width and depth */
+    }
+    free(all);
+    free(rest);
+    free(theory);
     eoc_sweep_clear(&sweep);
 }
 
@@ -445,10 +519,10 @@ static void costs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(indices),     cmocka_unit_test(keys),          cmocka_unit_test(coverage),
-        cmocka_unit_test(balance),     cmocka_unit_test(records),       cmocka_unit_test(every_unit_once),
-        cmocka_unit_test(small_deals), cmocka_unit_test(shares),        cmocka_unit_test(makespan_bounds),
-        cmocka_unit_test(mixed_grid),  cmocka_unit_test(pending_cells), cmocka_unit_test(costs),
+        cmocka_unit_test(indices),      cmocka_unit_test(keys),          cmocka_unit_test(coverage),
+        cmocka_unit_test(theory_leads), cmocka_unit_test(records),       cmocka_unit_test(every_unit_once),
+        cmocka_unit_test(small_deals),  cmocka_unit_test(shares),        cmocka_unit_test(makespan_bounds),
+        cmocka_unit_test(mixed_grid),   cmocka_unit_test(pending_cells), cmocka_unit_test(costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
