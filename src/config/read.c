@@ -244,6 +244,7 @@ void eoc_sweep_clear(eoc_sweep *sweep)
 {
     free(sweep->title);
     free(sweep->output);
+    free(sweep->whole);
     eoc_grid_clear(&sweep->grid);
     *sweep = (eoc_sweep){0};
 }

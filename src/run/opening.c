@@ -42,7 +42,8 @@ static eoc_status plan_file(run *r)
                                      .seed = sweep->seed,
                                      .sweep_text = r->sweep_text.data,
                                      .identity_text = r->identity_text.data,
-                                     .program = r->options->program};
+                                     .program = r->options->program,
+                                     .whole_text = sweep->whole};
     return EOC_OK;
 }
 

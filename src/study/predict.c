@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "eoc/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,9 +15,11 @@ struct eoc_prediction {
     eoc_curves *curves; /* NULL outside theory */
 };
 
+/* A sum over incoming weights, whose last digits depend on their number: rounded as axes are, so that networks of every
+ * width have one theory, to the bit. */
 static double effective(const eoc_network *network)
 {
-    return eoc_initializer_effective(&network->initializer, network->weight_variance, network->width);
+    return eoc_text_round(eoc_initializer_effective(&network->initializer, network->weight_variance, network->width));
 }
 
 /* s_1 of the weights' S-transform: -1 for independent entries, 0 for orthogonal ones. Pennington et al. 2017. */
@@ -136,7 +140,8 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
                                eoc_point_record *record)
 {
     blank(layout, record);
-    put(record->effective_weight_variance, effective(network));
+    put(record->effective_weight_variance,
+        eoc_initializer_effective(&network->initializer, network->weight_variance, network->width));
     put(record->input_variance, p->input_variance);
     if (!p->in_theory) {
         *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;

@@ -26,11 +26,11 @@ HEADERS = {
     "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
-    "grid": "grid generator key",
+    "grid": "grid generator key part",
     "study": "probe record advise cost data loss optimizer net train study",
     "config": "sweep",
-    "file": "store view checkpoint dataset",
-    "run": "plan run theory_file simulate share_data",
+    "file": "store view merge checkpoint dataset",
+    "run": "plan run theory_file simulate share_data merge_files",
 }
 
 # Folders in which a foreign header may be included.
