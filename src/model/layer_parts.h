@@ -59,7 +59,7 @@ extern const char *const eoc_yes_no_words[];
          .help = "dropout: each feature phi of each input is kept with this probability and divided by it, else 0"}, \
     {                                                                                                                \
         .name = "match_parameters", .fallback = 0.0, .words = eoc_yes_no_words,                                      \
-        .help = "with crelu, N = width/sqrt(2) rounded, so that 2 N^2 weights a layer match width^2 of relu"    \
+        .help = "with crelu, N = width/sqrt(2) rounded, so that 2 N^2 weights a layer match width^2 of relu"         \
     }
 
 eoc_norm eoc_network_norm(const eoc_network *network);
