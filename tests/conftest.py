@@ -115,9 +115,9 @@ def datasets(path):
 
 
 def results(path):
-    """What must be the same bits however a sweep was run: all of probe and theory, and what became of every unit."""
+    """What must be the same bits however a sweep was run: all of probe, train and theory, and what became of every unit."""
     return {name: value for name, value in datasets(path).items()
-            if name.startswith(("probe/", "theory/")) or name in [f"run/{key}" for key in REPRODUCIBLE]}
+            if name.startswith(("probe/", "train/", "theory/")) or name in [f"run/{key}" for key in REPRODUCIBLE]}
 
 
 def assert_same_bits(left, right):
@@ -142,11 +142,11 @@ def row_checksum(file, unit):
 
 
 def checked_variables(file):
-    """Results, not how or when they were computed: all of the probe, and what became of the unit."""
+    """Results, not how or when they were computed: all of probe and training, and what became of the unit."""
     made = [f"{group}/{name}" for group in in_creation_order(file) if isinstance(file[group], h5py.Group)
             for name in in_creation_order(file[group])]
     return [name for name in made if name.partition("/")[2] not in file
-            and (name.startswith("probe/") or name in CHECKED_OF_RUN)]
+            and (name.startswith(("probe/", "train/")) or name in CHECKED_OF_RUN)]
 
 
 def in_creation_order(group):

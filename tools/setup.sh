@@ -9,6 +9,7 @@ python=${EOC_PYTHON:-/usr/bin/python3}
 build_packages="gcc make cmake pkg-config libc6-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-dev liblapacke-dev
   librandom123-dev libsleef-dev libyaml-dev zlib1g-dev libcmocka-dev"
 python_packages="python3 python3-numpy python3-h5py python3-xarray python3-h5netcdf python3-netcdf4 python3-matplotlib python3-pytest"
+slurm_packages="slurm-wlm munge shellcheck" # for the tests of the job scripts, in a private cluster: no service is configured
 
 say() { printf '%s\n' "-- $*"; }
 

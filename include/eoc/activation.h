@@ -4,6 +4,9 @@
  *
  * One row of the table in src/model/activation.c is one activation; names, `eoc list`, theory and tests walk it.
  * Notation follows Poole et al. 2016 (phi for the nonlinearity). The derivative at a kink is 0 by convention.
+ *
+ * A unit has one feature, phi(z), or two, phi(z) and phi(-z), as crelu does; a layer's features are then the first of
+ * all units, and behind them the second.
  */
 #ifndef EOC_ACTIVATION_H
 #define EOC_ACTIVATION_H
@@ -34,6 +37,8 @@ typedef struct {
     /** Both at once at float32, for training; NULL: by way of doubles. d is not z. */
     void (*phi_dphi_many_float)(const float *z, float *h, float *d, size_t n, const double *p);
 
+    int features; /* of a unit: 2, or 0 for the usual 1; ask eoc_activation_features */
+
     int num_kinks; /* points where phi is not smooth: quadrature splits its range there */
     double kinks[EOC_MAX_KINKS];
 
@@ -54,6 +59,15 @@ const eoc_kind_table *eoc_activation_table(void);
 
 /** Reads a spelling such as "tanh" or "leaky_relu(slope=0.2)". Errors as eoc_kind_parse. */
 eoc_status eoc_activation_find(const char *text, eoc_activation *activation);
+
+/** Features of a unit: 1, or 2 where they are phi(z) and phi(-z). */
+static inline int eoc_activation_features(const eoc_activation *a)
+{
+    return a->kind->features == 2 ? 2 : 1;
+}
+
+/** EOC_ERR_USAGE, with a sentence, for activations of two features, which mean-field theory does not cover. */
+eoc_status eoc_activation_check_theory(const eoc_activation *activation);
 
 static inline double eoc_activation_phi(const eoc_activation *a, double z)
 {

@@ -3,8 +3,9 @@
  * Architectures: how one layer maps a batch forward, tangents along, and cotangents back.
  *
  * One row of the table in src/model/architecture.c is one architecture. A network of depth L and width N has
- * pre-activations z^l and features h^l, l = 1..L, h^0 = x. A layer sees the whole batch, so that layers that couple its
- * vectors fit.
+ * pre-activations z^l (N values) and features h^l, l = 1..L, h^0 = x; an activation of two features a unit makes h^l
+ * twice as long. A layer sees the whole batch, so that layers that couple its vectors fit. In residual networks z^l =
+ * h^l is the stream after block l, and z^1 = W^1 x + b^1 a plain lift.
  *
  * Scales. The values of a batch are values * 2^exponent. Networks whose scale factors out (scale-invariant phi, or
  * signals so small that phi is linear to rounding) carry the exponent along, so that nothing over- or underflows at any
@@ -17,6 +18,7 @@
 #include "eoc/initializer.h"
 #include "eoc/weights.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** The vectors of a batch: value i of vector c is values[c * width + i] * 2^exponent. */
@@ -28,8 +30,9 @@ typedef struct {
 
 /**
  * What travels through the layers together, so that one product with W serves all: on the way up the features of the
- * inputs and tangents at input 0, on the way down their gradients (none: no columns) and cotangents at input 0. The
- * tangents lie behind the inputs in memory, and have an exponent of their own.
+ * inputs and tangents at input 0, on the way down their gradients (none: no columns) and cotangents at input 0. Where
+ * the inputs of a batch are coupled, a tangent is one of the whole batch: as many columns as there are inputs. The
+ * tangents lie right behind the inputs in memory, and have an exponent of their own.
  */
 typedef struct {
     eoc_batch inputs, tangents;
@@ -57,24 +60,42 @@ typedef struct {
 typedef struct {
     const eoc_sampler *sampler;
     eoc_weights *weights;
-    double *bias; /* (width) scratch */
+    double *bias;    /* (width) scratch */
+    double *scratch; /* (columns, features * width), where the network needs it */
+    double *gram;    /* (inputs, inputs) scratch */
 } eoc_layer_tools;
 
 /** What a layer leaves of its forward pass, in memory of the caller: z for statistics, the rest for the way back. */
 typedef struct {
-    eoc_batch z;                 /* pre-activations z^l of the inputs; its memory has room for the tangents behind */
-    double *slope;               /* (columns, width): phi'(z^l); NULL: not wanted, and then there are no tangents */
+    eoc_batch z;                 /* z^l of the inputs; its memory has room for the tangents behind */
+    double *slope;               /* (columns, features * width): dh/dz; NULL: not wanted, and then no tangents come */
     double *input_gram;          /* (columns, columns): inner products of the inputs that W^l multiplied, ... */
     int64_t input_gram_exponent; /* ... times 2^this */
     void *kept;                  /* (kept_bytes): of the sampler */
+    void *second_kept;           /* (kept_bytes): of the sampler, for a layer's second matrix */
+    double *norm;                /* (eoc_norm_doubles): of a normalization */
 } eoc_layer;
+
+/** What the layers of a network take beside those of a plain one with one feature a unit (all zero). */
+typedef struct {
+    int features; /* of a unit; 0 stands for 1 */
+    bool normalized, second_matrix, scratch;
+    bool coupled; /* the inputs of a batch act on each other: a tangent is one of the whole batch */
+} eoc_layer_needs;
 
 struct eoc_architecture_kind {
     const char *name;
     const char *formula;
     const char *source;
     eoc_parameter parameters[EOC_MAX_PARAMETERS + 1];
-    /** The weight matrix of layer l. */
+    /** EOC_ERR_USAGE with a sentence for a combination of kinds that makes no sense. */
+    eoc_status (*check)(const eoc_network *network);
+    /** Whether mean-field theory (eoc/mean_field.h) is that of this architecture. */
+    bool (*in_theory)(const eoc_network *network);
+    eoc_layer_needs (*needs)(const eoc_network *network);
+    /** Values of h^l, l = 0..L. */
+    int (*width)(const eoc_network *network, int l);
+    /** The weight matrix of layer l, the first of several. */
     eoc_matrix (*weights)(const eoc_network *network, int l);
     /** Layer l: from h^(l-1) and its tangents to the layer, h overwritten by h^l and its tangents. */
     void (*forward)(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h, eoc_layer *layer);
@@ -82,13 +103,16 @@ struct eoc_architecture_kind {
     void (*push_tangents)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
                           const eoc_batch *in, eoc_batch *out);
     /** dh = dE/dh^l becomes dE/dz^l, in place; cotangents likewise. */
-    void (*backward_activation)(const eoc_network *network, int l, const eoc_layer *layer, eoc_signals *dh);
-    /** dz = dE/dz^l to dh = dE/dh^(l-1), other signals of the same shape. */
+    void (*backward_activation)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
+                                eoc_signals *dh);
+    /**
+     * dz = dE/dz^l to dh = dE/dh^(l-1), other memory; dh may be NULL in layer 1. log_weight_gradient_q, where not
+     * NULL: log of the mean square entry of d(sum_a E_a)/dW^l.
+     */
     void (*backward_weights)(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
-                             const eoc_signals *dz, eoc_signals *dh);
-    /** log of the mean square entry of d(sum_a E_a)/dW^l, from dz = dE/dz^l. gram: scratch (columns, columns). */
-    double (*log_weight_gradient_q)(const eoc_network *network, const eoc_layer *layer, const eoc_batch *dz,
-                                    double *gram);
+                             const eoc_signals *dz, eoc_signals *dh, double *log_weight_gradient_q);
+    /** Mean growth of a squared gradient through layer l, given its slopes; NaN where that is no mean of slopes. */
+    double (*chi_1)(const eoc_network *network, int l, const eoc_layer *layer);
 };
 
 int eoc_architecture_count(void);
@@ -97,6 +121,27 @@ const eoc_kind_table *eoc_architecture_table(void);
 
 /** Reads a spelling such as "fully_connected". Errors as eoc_kind_parse. */
 eoc_status eoc_architecture_find(const char *text, eoc_architecture *architecture);
+
+/** Whether architecture, activation and initializer go together; EOC_ERR_USAGE with a sentence where not. */
+eoc_status eoc_network_check(const eoc_network *network);
+
+/** Whether mean-field theory describes such networks: the maps of one feature a unit, weights with mean zero. */
+bool eoc_network_in_theory(const eoc_network *network);
+
+/** The sigma_w^2 of theory: the variances of one unit's incoming weights in a hidden layer, added up. */
+double eoc_network_effective(const eoc_network *network);
+
+/** The width that a grid's `width` stands for: less where the architecture matches the parameters of one feature. */
+int eoc_network_width(const eoc_architecture *architecture, const eoc_activation *activation, int width);
+
+/** What serves both. */
+eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b);
+
+/** Doubles that a normalization keeps of a layer. */
+size_t eoc_norm_doubles(int inputs, int width);
+
+/** Sets the width of both batches, the tangents right behind the inputs. */
+void eoc_signals_set_width(eoc_signals *signals, int width);
 
 /** log of the mean square value of a batch; -inf when all are zero, +inf or NaN when one is not finite. */
 double eoc_batch_log_mean_square(const eoc_batch *batch);

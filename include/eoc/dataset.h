@@ -46,6 +46,9 @@ eoc_status eoc_dataset_read(const char *path, int train_samples, int test_sample
 /** Draws, or finds and reads, what is asked for, and preprocesses it. `data` is empty after a failure. */
 eoc_status eoc_dataset_load(const eoc_dataset_request *request, eoc_data *data);
 
+/** CRC-32 (zlib) of sizes and arrays: whether two runs learn the same. */
+uint32_t eoc_dataset_checksum(const eoc_data *data);
+
 /**
  * All fields of `data` but the arrays, which are NULL: what memory and time will be needed. Reads shapes and labels
  * alone, so images may still turn out to be damaged.

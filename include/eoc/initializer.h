@@ -27,6 +27,7 @@ typedef struct {
     eoc_parameter parameters[EOC_MAX_PARAMETERS + 1];
     eoc_law law;
     double (*entry_variance)(int fan_out, int fan_in); /* v: at weight_variance 1 */
+    bool mirrored; /* [W', -W'] where it meets two features a unit; the law, and fan_in, are those of W' */
 } eoc_initializer_kind;
 
 typedef struct {

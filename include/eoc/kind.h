@@ -12,15 +12,20 @@
 
 #include <stdbool.h>
 
-enum { EOC_MAX_PARAMETERS = 8, EOC_MAX_KIND_BYTES = 256 };
+enum { EOC_MAX_PARAMETERS = 12, EOC_MAX_KIND_BYTES = 256 };
 
-/** A parameter of a kind: a number in [min, max] or, where `words` is set, the index of one of these words. */
+/**
+ * A parameter of a kind: a number in [min, max] or, where `words` is set, the index of one of these words; with
+ * `numbers` too, either, and then word i is the value -1 - i (min is not negative).
+ */
 typedef struct {
     const char *name; /* NULL ends the list */
     double fallback;
     double min, max;
     const char *const *words; /* NULL-terminated, or NULL for a number */
     bool whole;               /* takes whole numbers only */
+    bool numbers;             /* takes numbers beside the words */
+    const char *help;         /* what it is, for `eoc list`; NULL where the formula says so */
 } eoc_parameter;
 
 /** What a table of kinds shows to the reader of names. */
@@ -36,6 +41,9 @@ typedef struct {
  * EOC_ERR_UNKNOWN or EOC_ERR_USAGE, with the nearest name or the accepted range in the sentence.
  */
 eoc_status eoc_kind_parse(const eoc_kind_table *table, const char *text, int *row, double values[EOC_MAX_PARAMETERS]);
+
+/** The word that a parameter's value stands for; NULL where it is a number. */
+const char *eoc_kind_word(const eoc_parameter *parameter, double value);
 
 /** The canonical spelling: parameters in the table's order, those at their default left out. Returns `out`. */
 const char *eoc_kind_spell(const eoc_kind_table *table, int row, const double values[EOC_MAX_PARAMETERS],

@@ -82,6 +82,7 @@ typedef struct {
     int spectrum_modes;         /* at most so many values are kept of the statistic spectrum */
     const eoc_sampler *sampler; /* NULL: auto */
     eoc_layers layers;
+    eoc_layer_needs needs;         /* of all networks that are probed in one workspace, as eoc_layer_needs_join tells */
     const struct eoc_train *train; /* what a unit does after its probe: train.h; NULL: nothing */
 } eoc_probe;
 
@@ -136,7 +137,7 @@ typedef struct {
     double save_seconds; /* least time between two savings that the study does of itself */
 } eoc_host;
 
-/** Memory for probing networks up to a depth and width; one a rank, reused from unit to unit. */
+/** Memory for probing networks up to a depth and width, of the probe's needs; one a rank, reused from unit to unit. */
 typedef struct eoc_probe_workspace eoc_probe_workspace;
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
@@ -146,8 +147,11 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
 /** Bytes that eoc_probe_workspace_create takes. */
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width);
 
-/** Vectors u of the statistic jacobian: 0 when it is not asked for. */
-int eoc_probe_tangents(const eoc_probe *probe);
+/**
+ * Columns of the vectors u of the statistic jacobian: one a vector, or where the inputs of a batch are coupled as many
+ * as inputs. 0 when it is not asked for.
+ */
+int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs);
 
 /** The dimension `mode` of a file: the least of the greatest width and spectrum_modes; 0 without that statistic. */
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);

@@ -42,6 +42,13 @@ typedef struct {
 void eoc_run_catch_signals(void);
 
 /**
+ * Gives a sweep's axes the order that they have in the result file `path`, where that file holds the same values in
+ * another order (eoc_merge_files may have chosen it): the file is then gone on with as it is. A sweep of other values,
+ * or no file, changes nothing. Collective over comm; the same verdict everywhere.
+ */
+eoc_status eoc_run_adopt_order_all(MPI_Comm comm, const char *path, eoc_sweep *sweep);
+
+/**
  * Collective over comm; the same verdict everywhere. EOC_ERR_USAGE when nothing could be begun (the file holds another
  * sweep, is too large); EOC_ERR_IO when the file failed. Units that diverge or fail are in the summary, not errors.
  */

@@ -25,6 +25,7 @@ typedef struct {
     const char *sweep_text;    /* the resolved sweep file */
     const char *identity_text; /* the keys that results depend on */
     const char *program;       /* "eoc 0.1.0 (commit)" */
+    const char *whole_text;    /* the resolved sweep that this one is a part of, or NULL */
 } eoc_store_plan;
 
 /**
@@ -44,6 +45,9 @@ double eoc_store_bytes(const eoc_store_plan *plan);
  * EOC_ERR_IO with the reason where the directory or the disk refuses; a file of that name is left as it was.
  */
 eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan);
+
+/** Syncs a closed file and gives it the name `path`, replacing what had it. Not collective. */
+eoc_status eoc_store_publish(const char *temporary, const char *path);
 
 /** What a file that is there already says of its units. */
 typedef struct {
@@ -71,6 +75,9 @@ eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store);
 /** Phase 2 for one process, serial driver: MPI need not be there. Not collective. */
 eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store);
 eoc_status eoc_store_close(eoc_store **store);
+
+/** The same of a file that is only read, for eoc_store_close: it may be write-protected, and written by others. */
+eoc_status eoc_store_open_to_read(const char *path, const eoc_store_plan *plan, eoc_store **store);
 
 /**
  * Looks for finished units, of `count` from `first` on, whose rows are not what their checksum says.

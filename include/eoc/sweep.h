@@ -20,6 +20,7 @@ typedef struct {
     eoc_grid grid;
     eoc_probe probe; /* probe.train: NULL, or to `train` below; so a sweep is not to be copied */
     eoc_train train;
+    char *whole; /* the resolved sweep that this one is a part of (eoc_sweep_take_part), or NULL */
 } eoc_sweep;
 
 void eoc_sweep_clear(eoc_sweep *sweep);
@@ -36,6 +37,10 @@ void eoc_sweep_clear(eoc_sweep *sweep);
  */
 eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors);
 
+/** The same of bytes as a file would hold them; `name` stands for the file in mistakes. */
+eoc_status eoc_config_read_bytes(const char *name, const char *bytes, size_t num_bytes, const char *const *sets,
+                                 int num_sets, eoc_sweep *sweep, eoc_text *errors);
+
 /** The same of a text, such as the resolved sweep that a result file holds; `name` stands for the file in mistakes. */
 eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors);
 
@@ -45,6 +50,13 @@ eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *s
  * `identity_only` without the keys that do not change any number (title, output).
  */
 void eoc_config_resolved(const eoc_sweep *sweep, int identity_only, eoc_text *out);
+
+/**
+ * Leaves part `index` (from 1) of `count`: every count-th value of the longest axis, from the index-th on; the first of
+ * equally long ones. Where only some layers are kept the depth is not cut: which ones depends on the greatest depth.
+ * `axis` tells which it was. EOC_ERR_USAGE with a sentence where the axis has fewer values than there are parts.
+ */
+eoc_status eoc_sweep_take_part(eoc_sweep *sweep, int index, int count, eoc_axis_id *axis);
 
 /** The table of keys, those of all sections. */
 int eoc_config_key_count(void);

@@ -26,6 +26,8 @@ typedef struct {
     char *program;       /* that made it: "eoc 0.1.0 (commit)" */
     char *sweep_text;    /* the resolved sweep */
     char *identity_text; /* the keys that results depend on */
+    char *whole_text;    /* the resolved sweep that this is a part of, or NULL */
+    int physics_version; /* 0 where the file does not say */
     int64_t num_units;
     int8_t *status, *reason; /* (num_units) of eoc_unit_status and eoc_reason */
     int32_t *attempts;       /* (num_units) */
@@ -42,6 +44,9 @@ typedef struct {
  */
 eoc_status eoc_view_read(const char *path, eoc_view *view);
 void eoc_view_clear(eoc_view *view);
+
+/** The resolved sweep of a result file alone, to be freed; NULL where there is none to be read. */
+char *eoc_view_sweep(const char *path);
 
 /** A text member of the JSON object of a run's info, such as "hosts": to be freed; NULL where it is not there. */
 char *eoc_view_info(const eoc_view_run *run, const char *key);

@@ -28,6 +28,8 @@ typedef struct {
     eoc_key key;
     uint32_t layer, tensor;
     int fan_out, fan_in;
+    bool
+        mirrored; /* stands for [W, -W], of 2 fan_in columns: the layer's affair, a sampler draws W and knows no more */
 } eoc_matrix;
 
 /** Scratch memory of the samplers; one a rank, reused. */

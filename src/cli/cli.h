@@ -13,8 +13,8 @@ int eoc_cli_exit_code(eoc_status status);
 /** argv[0] is "eoc NAME", for messages. */
 typedef int eoc_command_function(int argc, char **argv);
 
-eoc_command_function eoc_cli_run, eoc_cli_plan, eoc_cli_status, eoc_cli_theory, eoc_cli_critical, eoc_cli_advise,
-    eoc_cli_list;
+eoc_command_function eoc_cli_run, eoc_cli_merge, eoc_cli_plan, eoc_cli_status, eoc_cli_theory, eoc_cli_critical,
+    eoc_cli_advise, eoc_cli_list;
 
 /** This process's rank as its launcher (mpirun, srun) tells it in the environment, before MPI is there; 0 without one.
  */

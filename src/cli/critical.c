@@ -381,6 +381,7 @@ static eoc_status find_and_print(const arguments *a, line *l)
     l->activation = network.activation;
     snprintf(l->spelling, sizeof l->spelling, "%s", sweep.grid.axes[EOC_AXIS_ACTIVATION].names[0]);
     eoc_sweep_clear(&sweep);
+    EOC_TRY(eoc_activation_check_theory(&l->activation));
     EOC_TRY(find_line(l, a, network.bias_variance, q_star));
     if (a->json) {
         print_json(l);

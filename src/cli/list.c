@@ -103,16 +103,19 @@ enum { NUM_LISTS = sizeof lists / sizeof lists[0] };
 static void print_parameter(int indent, const eoc_parameter *p)
 {
     char fallback[EOC_NUMBER_BYTES], low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
-    if (p->words) {
-        printf("  %-*s  parameter %s=%s, one of ", indent, "", p->name, p->words[(int)p->fallback]);
-        for (int i = 0; p->words[i]; i++) {
-            printf("%s%s", i ? ", " : "", p->words[i]);
-        }
-        printf("\n");
-        return;
+    const bool numbers = !p->words || p->numbers;
+    const char *const word = eoc_kind_word(p, p->fallback);
+    printf("  %-*s  parameter %s=%s, ", indent, "", p->name, word ? word : eoc_text_number(p->fallback, fallback));
+    if (numbers) {
+        printf("%sfrom %s to %s", p->whole ? "whole, " : "", eoc_text_number(p->min, low),
+               eoc_text_number(p->max, high));
+    } else {
+        printf("one of ");
     }
-    printf("  %-*s  parameter %s=%s, %sfrom %s to %s\n", indent, "", p->name, eoc_text_number(p->fallback, fallback),
-           p->whole ? "whole, " : "", eoc_text_number(p->min, low), eoc_text_number(p->max, high));
+    for (int i = 0; p->words && p->words[i]; i++) {
+        printf("%s%s", numbers ? " or " : i ? ", " : "", p->words[i]);
+    }
+    printf("%s%s\n", p->help ? ": " : "", p->help ? p->help : "");
 }
 
 static void print_list(int list)

@@ -21,6 +21,7 @@ static const command commands[] = {
     {"run", eoc_cli_run, "work through a sweep file: alone, under mpirun, or under srun; goes on where it stopped"},
     {"plan", eoc_cli_plan, "what a sweep will cost: time on so many ranks, memory, file size, --time for Slurm"},
     {"status", eoc_cli_status, "how far a result file is, also while it is being written"},
+    {"merge", eoc_cli_merge, "join result files: the parts of a sweep, or a finished file into a larger sweep"},
     {"theory", eoc_cli_theory, "mean-field theory alone: of a sweep to a file, or of one point to the screen"},
     {"critical", eoc_cli_critical, "the edge of chaos of an activation: weight and bias variance, gain, stability"},
     {"advise", eoc_cli_advise, "which initializer for an activation, width and depth, and why"},

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "names.h"
 #include "options.h"
+#include "part.h"
 
 #include "eoc/probe.h"
 #include "eoc/run.h"
@@ -26,7 +27,8 @@ enum {
     KEY_MAX_FAILURES,
     KEY_MAX_ATTEMPTS,
     KEY_RETRY,
-    KEY_SHUFFLE
+    KEY_SHUFFLE,
+    KEY_PART
 };
 
 static const double DEFAULT_GRACE_SECONDS = 20.0;
@@ -42,6 +44,7 @@ typedef struct {
     int max_attempts;
     unsigned retry;
     uint64_t shuffle;
+    eoc_cli_part part;
     eoc_text kept; /* options that belong into the command that goes on, as typed */
 } arguments;
 
@@ -52,6 +55,7 @@ static const struct argp_option options[] = {
      "the result file (default: the sweep file's name with .h5, in the current directory)", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "begin anew when the result file is there, instead of going on", 0},
     {"max-file-size", KEY_MAX_FILE_SIZE, "SIZE", 0, EOC_CLI_MAX_FILE_SIZE_TEXT, 0},
+    {"part", KEY_PART, "I/N", 0, EOC_CLI_PART_TEXT, 0},
     {"checkpoint-interval", KEY_CHECKPOINT, "SECONDS", 0,
      "a training keeps its state beside the result file so often (default 600), or every 20 times what that takes, "
      "and goes on from there",
@@ -179,6 +183,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_SHUFFLE:
         a->shuffle = read_seed(state, value);
         return 0;
+    case KEY_PART:
+        a->part = eoc_cli_read_part(state, value);
+        keep_option(a, "--part=", value);
+        return 0;
     case ARGP_KEY_ARG:
         eoc_cli_take_path(state, value, &a->path);
         return 0;
@@ -197,10 +205,10 @@ static const struct argp argp = {
     .doc = "Works through a sweep file and writes one HDF5 file.\n\n"
            "  eoc run jobs/tanh-phase-diagram.yaml\n"
            "  mpirun -n 4 eoc run jobs/tanh-phase-diagram.yaml --set grid.width=500,1000 -o wide.h5\n"
-           "  srun --mpi=pmix eoc run sweep.yaml\v"
+           "  srun --mpi=pmix eoc run sweep.yaml\n"
+           "  eoc run sweep.yaml --part 2/8                    a share of it, to sweep.part2of8.h5, for eoc merge\v"
            "A file that is there already is gone on with; it must hold the same sweep. SIGUSR1, --max-time and the end "
-           "of a "
-           "Slurm job end a run in good order (exit code 75); the same command goes on."};
+           "of a Slurm job end a run in good order (exit code 75); the same command goes on."};
 
 /* The exact command that goes on, as far as the environment tells how this one was launched. */
 static void print_command(const arguments *a, int num_ranks)
@@ -254,7 +262,7 @@ static int report(const eoc_run_summary *s, const arguments *a, const char *outp
     return too_many ? EXIT_OTHER : s->pending > 0 ? EXIT_UNITS_LEFT : s->failed > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
-static int run_all(const arguments *a, const eoc_sweep *sweep, const char *output, const char *command_line)
+static int run_all(const arguments *a, eoc_sweep *sweep, const char *output, const char *command_line)
 {
     const eoc_run_options run_options = {.sweep_path = a->path,
                                          .output = output,
@@ -274,7 +282,8 @@ static int run_all(const arguments *a, const eoc_sweep *sweep, const char *outpu
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &num_ranks);
     eoc_run_summary summary = {0};
-    const eoc_status status = eoc_run_all(MPI_COMM_WORLD, sweep, &run_options, &summary);
+    eoc_status status = a->overwrite ? EOC_OK : eoc_run_adopt_order_all(MPI_COMM_WORLD, output, sweep);
+    status = status == EOC_OK ? eoc_run_all(MPI_COMM_WORLD, sweep, &run_options, &summary) : status;
     /* A mistake that every rank finds is told once, by rank 0; one that a single rank finds, by that rank. */
     if (status != EOC_OK && status != EOC_ERR_PEER && (rank == 0 || status != EOC_ERR_USAGE)) {
         fprintf(stderr, "eoc: %s\n", eoc_status_why());
@@ -332,11 +341,16 @@ int eoc_cli_run(int argc, char **argv)
         if (mine && (rank == 0 || !root_bad)) {
             fprintf(stderr, "%s\n", errors.data);
         }
-    } else {
-        if (a.output || sweep.output) {
-            eoc_text_append(&output, "%s", a.output ? a.output : sweep.output);
+    } else if (eoc_cli_take_part(&a.part, &sweep, rank == 0)) {
+        if (a.output) {
+            eoc_text_append(&output, "%s", a.output);
+        } else if (sweep.output) {
+            eoc_cli_part_output(&a.part, sweep.output, &output);
         } else {
-            eoc_cli_default_output(a.path, ".h5", &output);
+            eoc_text plain = {0};
+            eoc_cli_default_output(a.path, ".h5", &plain);
+            eoc_cli_part_output(&a.part, plain.data, &output);
+            eoc_text_clear(&plain);
         }
         eoc_cli_command_line(argc, argv, &command_line);
         if (!eoc_cli_is_sweep_file(a.path, output.data, rank == 0)) {

@@ -237,7 +237,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     EOC_TRY(status);
     p->log_lambda_max = p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
     p->scalars = (eoc_mean_field){.mu_1 = *p->record.mu_1, .mu_2 = *p->record.mu_2};
-    if (!eoc_initializer_in_theory(&n->initializer)) {
+    if (!eoc_network_in_theory(n)) {
         return EOC_OK;
     }
     EOC_TRY(eoc_mean_field_fixed_points(&n->activation, *p->record.effective_weight_variance, n->bias_variance,
@@ -366,7 +366,8 @@ static const struct {
     unsigned flag;
     const char *words;
 } flag_words[] = {
-    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory: the weights have a mean that is not zero"},
+    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory, which covers plain fully connected layers, one feature a "
+                                "unit, weights with mean zero"},
     {EOC_THEORY_Q_ZERO, "the signal vanishes with depth: q goes to 0"},
     {EOC_THEORY_Q_LINE, "every length is kept: each q is a fixed point"},
     {EOC_THEORY_Q_DIVERGES, "the signal grows without bound"},
@@ -432,7 +433,7 @@ static void print_table(const point *p)
     printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance,
            p->sweep.probe.inputs.correlation);
     print_status(p);
-    if (!eoc_initializer_in_theory(&n->initializer)) {
+    if (!eoc_network_in_theory(n)) {
         return;
     }
     print_value("q_star", *r->q_star, "limit of the mean square of the pre-activations");

@@ -238,19 +238,146 @@ static void check_spectrum(const eoc_entry *entries, const eoc_sweep *sweep, eoc
     }
 }
 
+/* -- architectures -- */
+
+/* What rules of one network are told of: a network of the sweep but for its numbers. */
+typedef struct {
+    const eoc_entry *entries;
+    const eoc_sweep *sweep;
+    eoc_mistakes *mistakes;
+    eoc_network network;
+    int indices[3]; /* of architecture, activation, initializer */
+} kinds;
+
+static const eoc_axis_id kind_axes[3] = {EOC_AXIS_ARCHITECTURE, EOC_AXIS_ACTIVATION, EOC_AXIS_INITIALIZER};
+
+static const char *name_of(const kinds *k, int which)
+{
+    return k->sweep->grid.axes[kind_axes[which]].names[k->indices[which]];
+}
+
+static eoc_place place_of_kind(const kinds *k, int which)
+{
+    static const char *const keys[3] = {"grid.architecture", "grid.activation", "grid.initializer"};
+    return place_of_value(k->entries, keys[which], k->indices[which], k->sweep->grid.axes[kind_axes[which]].count);
+}
+
+/* The inputs of a batch that is coupled are its own: they are what the batch's means are taken over. */
+static bool check_coupled(const kinds *k)
+{
+    enum { MIN_POINTS = 4 };
+    const eoc_probe *probe = &k->sweep->probe;
+    const eoc_input_kind *kind = probe->inputs.kind;
+    if (!kind || probe->nothing) {
+        return true;
+    }
+    if (strcmp(kind->name, "gaussian") != 0) {
+        eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
+                         "%s takes means over a batch of independent inputs, which a %s is not; accepted with it: "
+                         "probe.inputs of kind gaussian with at least %d points",
+                         name_of(k, 0), kind->name, MIN_POINTS);
+        return false;
+    }
+    if (probe->inputs.points < MIN_POINTS) {
+        eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
+                         "%s takes means over a batch, whose gradients have a finite mean square from %d inputs on; "
+                         "accepted: probe.inputs.points of at least %d",
+                         name_of(k, 0), MIN_POINTS, MIN_POINTS);
+        return false;
+    }
+    if (probe->statistics & EOC_STATISTIC_SPECTRUM) {
+        eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
+                         "%s couples the inputs of a batch, and the statistic spectrum is of the Jacobian of one "
+                         "input; accepted with it: the statistic jacobian, of the whole batch",
+                         name_of(k, 0));
+        return false;
+    }
+    return true;
+}
+
+/* The trainer (net.h) has layers of its own. */
+static bool check_trained(const kinds *k)
+{
+    const eoc_architecture *a = &k->network.architecture;
+    const eoc_layer_needs needs = a->kind->needs(&k->network);
+    const bool plain = strcmp(a->kind->name, "fully_connected") == 0 && a->kind->in_theory(&k->network);
+    if (plain && needs.features == 1) {
+        return true;
+    }
+    eoc_mistakes_add(k->mistakes, place_of_kind(k, plain ? 1 : 0), plain ? "grid.activation" : "grid.architecture",
+                     "%s is probed, not trained; accepted beside a section 'train': fully_connected without "
+                     "normalization and dropout, of activations with one feature a unit",
+                     name_of(k, plain ? 1 : 0));
+    return false;
+}
+
+/* As check_widths, of the width that matches a number of parameters. */
+static bool check_matched_widths(const kinds *k)
+{
+    const eoc_input_kind *kind = k->sweep->probe.inputs.kind;
+    const eoc_axis *axis = &k->sweep->grid.axes[EOC_AXIS_WIDTH];
+    for (int i = 0; kind && i < axis->count; i++) {
+        const int width = eoc_network_width(&k->network.architecture, &k->network.activation, (int)axis->values[i]);
+        if (width < kind->min_width && axis->values[i] >= kind->min_width) {
+            eoc_mistakes_add(k->mistakes, place_of_value(k->entries, "grid.width", i, axis->count), "grid.width",
+                             "%.0f stands for %d units of %s with %s, too narrow for inputs of kind %s; accepted: "
+                             "widths that stand for at least %d",
+                             axis->values[i], width, name_of(k, 1), name_of(k, 0), kind->name, kind->min_width);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_kinds(const kinds *k)
+{
+    if (eoc_network_check(&k->network) != EOC_OK) {
+        const int which = k->network.initializer.kind->mirrored ? 2 : 0;
+        eoc_mistakes_add(k->mistakes, place_of_kind(k, which), which ? "grid.initializer" : "grid.architecture", "%s",
+                         eoc_status_why());
+        return false;
+    }
+    if (k->sweep->train.enabled && !check_trained(k)) {
+        return false;
+    }
+    return check_matched_widths(k) && (!k->network.architecture.kind->needs(&k->network).coupled || check_coupled(k));
+}
+
+/* Every combination of kinds; also notes what their layers need. The first mistake is enough: others are of its kind.
+ */
+static void check_architectures(const eoc_entry *entries, eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_axis *axes = sweep->grid.axes;
+    kinds k = {.entries = entries, .sweep = sweep, .mistakes = mistakes, .network = {.depth = 1, .width = 1}};
+    for (k.indices[0] = 0; k.indices[0] < axes[EOC_AXIS_ARCHITECTURE].count; k.indices[0]++) {
+        for (k.indices[1] = 0; k.indices[1] < axes[EOC_AXIS_ACTIVATION].count; k.indices[1]++) {
+            for (k.indices[2] = 0; k.indices[2] < axes[EOC_AXIS_INITIALIZER].count; k.indices[2]++) {
+                if (eoc_architecture_find(name_of(&k, 0), &k.network.architecture) != EOC_OK ||
+                    eoc_activation_find(name_of(&k, 1), &k.network.activation) != EOC_OK ||
+                    eoc_initializer_find(name_of(&k, 2), &k.network.initializer) != EOC_OK || !check_kinds(&k)) {
+                    return;
+                }
+                sweep->probe.needs =
+                    eoc_layer_needs_join(sweep->probe.needs, k.network.architecture.kind->needs(&k.network));
+            }
+        }
+    }
+}
+
 /* -- the room's door -- */
 
 void eoc_sweep_clear(eoc_sweep *sweep)
 {
     free(sweep->title);
     free(sweep->output);
+    free(sweep->whole);
     eoc_grid_clear(&sweep->grid);
     *sweep = (eoc_sweep){0};
 }
 
 /* text: NULL, or what stands in the place of the file */
-static eoc_status read_sweep(const char *path, const char *text, const char *const *sets, int num_sets,
-                             eoc_sweep *sweep, eoc_text *errors)
+static eoc_status read_sweep(const char *path, const char *text, size_t num_bytes, const char *const *sets,
+                             int num_sets, eoc_sweep *sweep, eoc_text *errors)
 {
     *sweep = (eoc_sweep){0};
     const int num_keys = eoc_config_key_count();
@@ -261,7 +388,7 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
     }
     mistakes->path = path;
     mistakes->sets = sets;
-    const bool complete = text ? entries_from_text(entries, mistakes, text, strlen(text), num_sets)
+    const bool complete = text ? entries_from_text(entries, mistakes, text, num_bytes, num_sets)
                                : strcmp(path, "-") == 0 || entries_from_file(entries, mistakes, num_sets);
     eoc_entries_from_sets(entries, mistakes, num_sets);
     choose_studies(entries, sweep);
@@ -271,6 +398,7 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
     check_sampler(entries, sweep, mistakes);
     check_spectrum(entries, sweep, mistakes);
     check_studies(entries, sweep, mistakes);
+    check_architectures(entries, sweep, mistakes);
 
     for (int row = 0; row < num_keys; row++) {
         eoc_entry_clear(&entries[row]);
@@ -288,10 +416,16 @@ static eoc_status read_sweep(const char *path, const char *text, const char *con
 
 eoc_status eoc_config_read(const char *path, const char *const *sets, int num_sets, eoc_sweep *sweep, eoc_text *errors)
 {
-    return read_sweep(path, NULL, sets, num_sets, sweep, errors);
+    return read_sweep(path, NULL, 0, sets, num_sets, sweep, errors);
 }
 
 eoc_status eoc_config_read_text(const char *name, const char *text, eoc_sweep *sweep, eoc_text *errors)
 {
-    return read_sweep(name, text, NULL, 0, sweep, errors);
+    return read_sweep(name, text, strlen(text), NULL, 0, sweep, errors);
+}
+
+eoc_status eoc_config_read_bytes(const char *name, const char *bytes, size_t num_bytes, const char *const *sets,
+                                 int num_sets, eoc_sweep *sweep, eoc_text *errors)
+{
+    return read_sweep(name, bytes, num_bytes, sets, num_sets, sweep, errors);
 }

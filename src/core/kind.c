@@ -58,34 +58,49 @@ static int num_parameters(const eoc_parameter *parameters)
     return count;
 }
 
+/* The index of a word, or -1 with the words appended to `all`. */
+static int find_word(const eoc_parameter *parameter, const char *text, eoc_text *all)
+{
+    for (int i = 0; parameter->words[i]; i++) {
+        if (strcmp(parameter->words[i], text) == 0) {
+            return i;
+        }
+        eoc_text_append(all, "%s%s", i ? ", " : "", parameter->words[i]);
+    }
+    return -1;
+}
+
 static eoc_status parameter_value(const char *kind, const eoc_parameter *parameter, const char *text, double *value)
 {
+    eoc_text words = {0};
     if (parameter->words) {
-        eoc_text all = {0};
-        for (int i = 0; parameter->words[i]; i++) {
-            if (strcmp(parameter->words[i], text) == 0) {
-                *value = i;
-                eoc_text_clear(&all);
-                return EOC_OK;
-            }
-            eoc_text_append(&all, "%s%s", i ? ", " : "", parameter->words[i]);
+        const int word = find_word(parameter, text, &words);
+        if (word >= 0) {
+            *value = parameter->numbers ? -1 - word : word;
         }
-        const eoc_status status =
-            EOC_FAIL(EOC_ERR_USAGE, "%s(%s=%s): '%s' is none of %s", kind, parameter->name, text, text, all.data);
-        eoc_text_clear(&all);
-        return status;
+        const eoc_status status = word >= 0 || parameter->numbers
+                                      ? EOC_OK
+                                      : EOC_FAIL(EOC_ERR_USAGE, "%s(%s=%s): '%s' is none of %s", kind, parameter->name,
+                                                 text, text, words.data);
+        if (word >= 0 || !parameter->numbers) {
+            eoc_text_clear(&words);
+            return status;
+        }
     }
     char low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
     double parsed = 0.0;
     const bool number = eoc_text_to_double(text, &parsed);
     const double rounded = eoc_text_round(parsed);
-    EOC_REQUIRE(number && rounded >= parameter->min && rounded <= parameter->max &&
-                    (!parameter->whole || rounded == floor(rounded)),
-                EOC_ERR_USAGE, "%s(%s=%s): %s must be a %snumber from %s to %s", kind, parameter->name, text,
-                parameter->name, parameter->whole ? "whole " : "", eoc_text_number(parameter->min, low),
-                eoc_text_number(parameter->max, high));
-    *value = rounded;
-    return EOC_OK;
+    const bool good = number && rounded >= parameter->min && rounded <= parameter->max &&
+                      (!parameter->whole || rounded == floor(rounded));
+    const eoc_status status =
+        good ? EOC_OK
+             : EOC_FAIL(EOC_ERR_USAGE, "%s(%s=%s): %s must be a %snumber from %s to %s%s%s", kind, parameter->name,
+                        text, parameter->name, parameter->whole ? "whole " : "", eoc_text_number(parameter->min, low),
+                        eoc_text_number(parameter->max, high), words.data ? " or " : "", words.data ? words.data : "");
+    eoc_text_clear(&words);
+    *value = good ? rounded : *value;
+    return status;
 }
 
 /* One `name=value` of the list in parentheses. */
@@ -155,6 +170,14 @@ eoc_status eoc_kind_parse(const eoc_kind_table *table, const char *text, int *ro
     return EOC_OK;
 }
 
+const char *eoc_kind_word(const eoc_parameter *parameter, double value)
+{
+    if (!parameter->words || (parameter->numbers && value >= 0.0)) {
+        return NULL;
+    }
+    return parameter->words[parameter->numbers ? (int)(-1.0 - value) : (int)value];
+}
+
 const char *eoc_kind_spell(const eoc_kind_table *table, int row, const double values[EOC_MAX_PARAMETERS],
                            char out[EOC_MAX_KIND_BYTES])
 {
@@ -166,8 +189,8 @@ const char *eoc_kind_spell(const eoc_kind_table *table, int row, const double va
             continue;
         }
         char number[EOC_NUMBER_BYTES];
-        const char *value =
-            parameters[i].words ? parameters[i].words[(int)values[i]] : eoc_text_number(values[i], number);
+        const char *value = eoc_kind_word(&parameters[i], values[i]);
+        value = value ? value : eoc_text_number(values[i], number);
         length += (size_t)snprintf(out + length, EOC_MAX_KIND_BYTES - length, "%s%s=%s", any ? ", " : "(",
                                    parameters[i].name, value);
         any = true;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 #include <sys/stat.h>
 
 /* Images are read in pieces of about so many bytes, beside the array that they go to. */
@@ -460,4 +461,31 @@ eoc_status eoc_dataset_sizes(const eoc_dataset_request *request, eoc_data *data)
     *data = (eoc_data){0};
     request->source.kind->sizes(request->source.values, data);
     return eoc_data_keep_first(data, request->source.text, request->train_samples, request->test_samples);
+}
+
+/* In pieces: zlib takes 32 bits of a length at a time. */
+static uLong add_array(uLong crc, const void *values, size_t bytes)
+{
+    const unsigned char *at = values;
+    for (size_t left = values ? bytes : 0; left > 0;) {
+        const uInt piece = left < ((size_t)1 << 30) ? (uInt)left : (uInt)1 << 30;
+        crc = crc32(crc, at, piece);
+        at += piece;
+        left -= piece;
+    }
+    return crc;
+}
+
+uint32_t eoc_dataset_checksum(const eoc_data *data)
+{
+    const int32_t sizes[4] = {data->features, data->outputs, data->train_count, data->test_count};
+    const size_t train = (size_t)data->train_count, test = (size_t)data->test_count;
+    const size_t x = sizeof(float) * (size_t)data->features, y = sizeof(float) * (size_t)data->outputs;
+    uLong crc = add_array(crc32(0L, Z_NULL, 0), sizes, sizeof sizes);
+    crc = add_array(crc, data->train_x, train * x);
+    crc = add_array(crc, data->test_x, test * x);
+    crc = add_array(crc, data->train_label, train * sizeof(int32_t));
+    crc = add_array(crc, data->test_label, test * sizeof(int32_t));
+    crc = add_array(crc, data->train_y, train * y);
+    return (uint32_t)add_array(crc, data->test_y, test * y);
 }

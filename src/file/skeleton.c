@@ -357,6 +357,9 @@ static void provenance(skeleton *s)
 
     text_dataset(s, group, "sweep", s->plan->sweep_text, "the resolved sweep file");
     text_dataset(s, group, "identity", s->plan->identity_text, "the keys that results depend on");
+    if (s->plan->whole_text) {
+        text_dataset(s, group, "whole", s->plan->whole_text, "the resolved sweep that this file holds a part of");
+    }
     text_dataset(s, group, "schema_version", EOC_SCHEMA_VERSION, "version of the file's layout");
     integer_dataset(s, group, "seed", (int64_t)s->plan->seed, "seed of every random number");
     integer_dataset(s, group, "physics_version", EOC_PHYSICS_VERSION,
@@ -419,7 +422,7 @@ static eoc_status sync_path(const char *path, int flags)
     return EOC_OK;
 }
 
-static eoc_status publish(const char *temporary, const char *path)
+eoc_status eoc_store_publish(const char *temporary, const char *path)
 {
     EOC_TRY(sync_path(temporary, O_RDWR));
     EOC_REQUIRE(rename(temporary, path) == 0, EOC_ERR_IO, "%s: cannot be renamed to %s: %s", temporary, path,
@@ -474,7 +477,7 @@ eoc_status eoc_store_create(const char *path, const eoc_store_plan *plan)
     eoc_status status = reserve(temporary.data, plan);
     if (status == EOC_OK) {
         status = write_skeleton(temporary.data, plan);
-        status = status == EOC_OK ? publish(temporary.data, path) : status;
+        status = status == EOC_OK ? eoc_store_publish(temporary.data, path) : status;
         if (status != EOC_OK) {
             unlink(temporary.data);
         }

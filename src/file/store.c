@@ -45,11 +45,14 @@ static eoc_status open_datasets(eoc_store *store)
 }
 
 /* access: the driver, owned by the caller. */
-static eoc_status open_file(const char *path, hid_t access, const char *doing, eoc_store *store)
+static eoc_status open_file(const char *path, unsigned mode, hid_t access, const char *doing, eoc_store *store)
 {
-    store->file = H5Fopen(path, H5F_ACC_RDWR, access);
+    store->file = H5Fopen(path, mode, access);
     if (store->file < 0) {
         return eoc_h5_fail(path, doing);
+    }
+    if (mode == H5F_ACC_RDONLY) {
+        return open_datasets(store);
     }
     store->sync_fd = open(path, O_WRONLY | O_CLOEXEC);
     EOC_REQUIRE(store->sync_fd >= 0, EOC_ERR_IO, "%s: %s", path, strerror(errno));
@@ -60,7 +63,7 @@ static eoc_status open_file_all(MPI_Comm comm, const char *path, eoc_store *stor
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
-    const eoc_status status = open_file(path, access, "cannot be opened by all ranks", store);
+    const eoc_status status = open_file(path, H5F_ACC_RDWR, access, "cannot be opened by all ranks", store);
     H5Pclose(access);
     return status;
 }
@@ -157,19 +160,29 @@ eoc_status eoc_store_close_all(MPI_Comm comm, eoc_store **store)
     return eoc_agree_all(comm, close_file(store));
 }
 
-eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store)
+static eoc_status open_alone(const char *path, unsigned mode, const eoc_store_plan *plan, eoc_store **store)
 {
     eoc_store *s = create(path, plan);
     if (!s) {
         return EOC_ERR_NOMEM;
     }
-    const eoc_status status = open_file(path, H5P_DEFAULT, "cannot be opened", s);
+    const eoc_status status = open_file(path, mode, H5P_DEFAULT, "cannot be opened", s);
     if (status != EOC_OK) {
         destroy_with_file(&s);
         return status;
     }
     *store = s;
     return EOC_OK;
+}
+
+eoc_status eoc_store_open(const char *path, const eoc_store_plan *plan, eoc_store **store)
+{
+    return open_alone(path, H5F_ACC_RDWR, plan, store);
+}
+
+eoc_status eoc_store_open_to_read(const char *path, const eoc_store_plan *plan, eoc_store **store)
+{
+    return open_alone(path, H5F_ACC_RDONLY, plan, store);
 }
 
 eoc_status eoc_store_close(eoc_store **store)

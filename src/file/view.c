@@ -142,6 +142,11 @@ static eoc_status read_file(const char *path, hid_t file, eoc_view *view)
     view->identity_text = read_text(file, "provenance", "identity");
     EOC_REQUIRE(view->sweep_text && view->identity_text, EOC_ERR_USAGE,
                 "%s is damaged: the sweep it was made from cannot be read from provenance", path);
+    view->whole_text = read_text(file, "provenance", "whole");
+    int64_t one = 1;
+    int *physics_version = read_values(file, "provenance", "physics_version", H5T_NATIVE_INT, &one);
+    view->physics_version = physics_version ? *physics_version : 0;
+    free(physics_version);
     hid_t status = open_dataset(file, "run", "status");
     EOC_REQUIRE(status >= 0, EOC_ERR_USAGE,
                 "%s holds theory alone, as eoc theory writes it: it has no networks to count", path);
@@ -157,6 +162,16 @@ static eoc_status read_file(const char *path, hid_t file, eoc_view *view)
     return EOC_OK;
 }
 
+/* A file that is being written may be locked; nothing that is read here moves. */
+static hid_t open_unlocked(const char *path)
+{
+    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
+    hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
+    H5Pclose(access_list);
+    return file;
+}
+
 eoc_status eoc_view_read(const char *path, eoc_view *view)
 {
     *view = (eoc_view){0};
@@ -167,11 +182,7 @@ eoc_status eoc_view_read(const char *path, eoc_view *view)
     EOC_REQUIRE(S_ISREG(entry.st_mode), EOC_ERR_USAGE, "%s is not a regular file; a result file (.h5) is wanted", path);
     view->bytes = (double)entry.st_size;
     view->modified = (double)entry.st_mtim.tv_sec + 1e-9 * (double)entry.st_mtim.tv_nsec;
-    /* A file that is being written may be locked; nothing that is read here moves. */
-    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 1);
-    hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
-    H5Pclose(access_list);
+    hid_t file = open_unlocked(path);
     EOC_REQUIRE(file >= 0, EOC_ERR_USAGE, "%s is not an HDF5 file, or a damaged one; a result file (.h5) is wanted",
                 path);
     const eoc_status status = read_file(path, file, view);
@@ -180,6 +191,19 @@ eoc_status eoc_view_read(const char *path, eoc_view *view)
         eoc_view_clear(view);
     }
     return status;
+}
+
+char *eoc_view_sweep(const char *path)
+{
+    eoc_h5_quiet();
+    struct stat entry;
+    hid_t file = stat(path, &entry) == 0 && S_ISREG(entry.st_mode) ? open_unlocked(path) : -1;
+    if (file < 0) {
+        return NULL;
+    }
+    char *text = read_text(file, "provenance", "sweep");
+    H5Fclose(file);
+    return text;
 }
 
 void eoc_view_clear(eoc_view *view)
@@ -192,6 +216,7 @@ void eoc_view_clear(eoc_view *view)
     free(view->program);
     free(view->sweep_text);
     free(view->identity_text);
+    free(view->whole_text);
     free(view->status);
     free(view->reason);
     free(view->attempts);

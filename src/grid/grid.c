@@ -68,7 +68,8 @@ eoc_unit eoc_grid_get(const eoc_grid *grid, uint64_t seed, int64_t unit)
     status = eoc_initializer_find(axes[EOC_AXIS_INITIALIZER].names[u.indices[EOC_AXIS_INITIALIZER]], &n->initializer);
     assert(status == EOC_OK);
     (void)status;
-    n->width = (int)axes[EOC_AXIS_WIDTH].values[u.indices[EOC_AXIS_WIDTH]];
+    n->width = eoc_network_width(&n->architecture, &n->activation,
+                                 (int)axes[EOC_AXIS_WIDTH].values[u.indices[EOC_AXIS_WIDTH]]);
     n->depth = (int)axes[EOC_AXIS_DEPTH].values[u.indices[EOC_AXIS_DEPTH]];
     n->weight_variance = axes[EOC_AXIS_WEIGHT_VARIANCE].values[u.indices[EOC_AXIS_WEIGHT_VARIANCE]];
     n->bias_variance = axes[EOC_AXIS_BIAS_VARIANCE].values[u.indices[EOC_AXIS_BIAS_VARIANCE]];

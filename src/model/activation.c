@@ -579,6 +579,16 @@ static const eoc_activation_kind activations[] = {
      FUNCTIONS(sin),
      .odd = true,
      .zero_at_zero = true},
+    {.name = "crelu",
+     .formula = "(max(z, 0), max(-z, 0)): two features a unit",
+     .source = "Shang et al. 2016; Balduzzi et al. 2017",
+     FUNCTIONS(relu),
+     .phi_dphi_many_float = relu_both_float,
+     .features = 2,
+     .num_kinks = 1,
+     .kinks = {0.0},
+     .scale_invariant = true,
+     .zero_at_zero = true},
 };
 
 int eoc_activation_count(void)
@@ -614,5 +624,13 @@ eoc_status eoc_activation_find(const char *text, eoc_activation *activation)
     int row = 0;
     EOC_TRY(eoc_kind_parse(eoc_activation_table(), text, &row, activation->parameters));
     activation->kind = &activations[row];
+    return EOC_OK;
+}
+
+eoc_status eoc_activation_check_theory(const eoc_activation *activation)
+{
+    EOC_REQUIRE(eoc_activation_features(activation) == 1, EOC_ERR_USAGE,
+                "%s has two features a unit, and theory here is that of one; accepted: the other activations",
+                activation->kind->name);
     return EOC_OK;
 }

@@ -101,6 +101,18 @@ static const eoc_initializer_kind initializers[] = {
      .source = "common in hand-written networks",
      .law = EOC_LAW_POSITIVE,
      .entry_variance = twelfth_over_fan_in},
+    {.name = "looks_linear",
+     .formula = "[W', -W'] for crelu, W' alone on the input; W' Haar, entry variance 1/N",
+     .source = "Balduzzi et al. 2017",
+     .law = EOC_LAW_HAAR,
+     .mirrored = true,
+     .entry_variance = one_over_fan_in},
+    {.name = "looks_linear_gaussian",
+     .formula = "[W', -W'] for crelu, W' alone on the input; W' N(0, 1/N)",
+     .source = "Balduzzi et al. 2017",
+     .law = EOC_LAW_NORMAL,
+     .mirrored = true,
+     .entry_variance = one_over_fan_in},
 };
 
 int eoc_initializer_count(void)

@@ -42,7 +42,8 @@ static eoc_status plan_file(run *r)
                                      .seed = sweep->seed,
                                      .sweep_text = r->sweep_text.data,
                                      .identity_text = r->identity_text.data,
-                                     .program = r->options->program};
+                                     .program = r->options->program,
+                                     .whole_text = sweep->whole};
     return EOC_OK;
 }
 
@@ -97,7 +98,8 @@ static eoc_status check_size(run *r)
     return status;
 }
 
-static eoc_status read_data(run *r)
+/* What is learnt is part of what the sweep is, though its keys only name it. */
+static eoc_status read_data_all(run *r)
 {
     const eoc_train *train = r->sweep->probe.train;
     if (!train) {
@@ -109,8 +111,13 @@ static eoc_status read_data(run *r)
                                          .test_samples = train->test_samples,
                                          .seed = r->sweep->seed,
                                          .sweep_path = r->options->sweep_path};
-    EOC_TRY(eoc_dataset_load(&request, &r->data));
-    return eoc_train_check(train, &r->data);
+    EOC_TRY(eoc_share_data_all(r->comm, &request, &r->shared_data));
+    r->data = eoc_shared_data_get(r->shared_data);
+    uint32_t checksum = r->rank == 0 ? eoc_dataset_checksum(r->data) : 0;
+    MPI_Bcast(&checksum, 1, MPI_UINT32_T, 0, r->comm);
+    eoc_text_append(&r->identity_text, "  data_checksum: %08x\n", checksum);
+    r->store_plan.identity_text = r->identity_text.data;
+    return eoc_train_check(train, r->data);
 }
 
 static void fill_blank(run *r)
@@ -135,7 +142,7 @@ static void fill_blank(run *r)
 
 static eoc_status allocate(run *r)
 {
-    EOC_TRY(eoc_study_create(&r->sweep->probe, &r->data, &r->layout, r->max_depth, r->max_width, &r->study));
+    EOC_TRY(eoc_study_create(&r->sweep->probe, r->data, &r->layout, r->max_depth, r->max_width, &r->study));
     enum { MAX_BATCH_UNITS = 4096, MAX_BATCH_BYTES = 64 << 20 };
     const size_t by_bytes = (size_t)MAX_BATCH_BYTES / r->layout.unit_bytes;
     r->batch_capacity = by_bytes < 1 ? 1 : by_bytes > MAX_BATCH_UNITS ? MAX_BATCH_UNITS : (int)by_bytes;
@@ -152,9 +159,13 @@ eoc_status eoc_opening_prepare(run *r)
 {
     find_extents(r);
     EOC_TRY(plan_file(r));
-    EOC_TRY(check_size(r));
-    EOC_TRY(read_data(r));
-    return allocate(r);
+    return check_size(r);
+}
+
+eoc_status eoc_opening_load_all(run *r)
+{
+    EOC_TRY(eoc_agree_all(r->comm, read_data_all(r)));
+    return eoc_agree_all(r->comm, allocate(r));
 }
 
 /* -- the file: rank 0 reads or makes it -- */
@@ -369,7 +380,7 @@ static eoc_status print_plan(const run *r)
 {
     char size[32], memory[32];
     bytes_text(eoc_store_bytes(&r->store_plan), size);
-    bytes_text(eoc_study_bytes(&r->sweep->probe, &r->data, r->max_depth, r->max_width), memory);
+    bytes_text(eoc_study_bytes(&r->sweep->probe, r->data, r->max_depth, r->max_width), memory);
     const eoc_simulation_options simulated = eoc_simulation_defaults(r->num_ranks);
     eoc_simulation simulation;
     EOC_TRY(eoc_simulate(r->work.cells, r->work.num_cells, &simulated, &simulation));
@@ -430,7 +441,7 @@ eoc_status eoc_opening_all(run *r)
 void eoc_opening_clear(run *r)
 {
     eoc_study_destroy(&r->study);
-    eoc_data_clear(&r->data);
+    eoc_shared_data_destroy(&r->shared_data);
     free(r->blank);
     free(r->blocks);
     free(r->batch_units);

@@ -9,6 +9,7 @@
 #include "eoc/cost.h"
 #include "eoc/record.h"
 #include "eoc/run.h"
+#include "eoc/share_data.h"
 #include "eoc/store.h"
 #include "eoc/study.h"
 
@@ -51,7 +52,8 @@ typedef struct {
     eoc_status failure; /* the first thing that went wrong after the opening, with its sentence */
     eoc_text why;
 
-    eoc_data data; /* what is learnt; empty where nothing is */
+    eoc_shared_data *shared_data;
+    const eoc_data *data; /* what is learnt; NULL where nothing is */
     eoc_study *study;
     void *blank;           /* (layout.unit_bytes) a record in which nothing was measured */
     unsigned char *blocks; /* (batch_capacity, layout.unit_bytes): finished units not yet written */
@@ -78,8 +80,11 @@ _Noreturn void eoc_run_leave(run *r);
 
 /* -- opening.c -- */
 
-/** What can be checked and allocated without the file. Not collective: every rank does the same. */
+/** What can be checked without the file. Not collective: every rank does the same. */
 eoc_status eoc_opening_prepare(run *r);
+
+/** Collective: what is learnt, and the memory to work with. */
+eoc_status eoc_opening_load_all(run *r);
 
 /** Collective: the file is made, or read and checked; then open on all ranks, with rank 0's worklist made. */
 eoc_status eoc_opening_all(run *r);

@@ -205,6 +205,7 @@ static eoc_status work_all(run *r, eoc_run_summary *summary)
 static eoc_status run_all(run *r, eoc_run_summary *summary)
 {
     EOC_TRY(eoc_agree_all(r->comm, eoc_opening_prepare(r)));
+    EOC_TRY(eoc_opening_load_all(r));
     eoc_status status = eoc_opening_all(r);
     if (status == EOC_OK) {
         status = work_all(r, summary);

@@ -61,12 +61,11 @@ eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory
     EOC_REQUIRE(*list, EOC_ERR_NOMEM, "out of memory for theory");
     for (int64_t point = 0; point < num_points; point++) {
         const eoc_unit u = unit_of_point(sweep, point);
-        const double sum =
-            eoc_initializer_effective(&u.network.initializer, u.network.weight_variance, u.network.width);
+        const double sum = eoc_network_effective(&u.network);
         (*list)[point] = (eoc_theory_point){.effective = eoc_text_round(sum),
                                             .bias_variance = u.network.bias_variance,
                                             .activation = u.indices[EOC_AXIS_ACTIVATION],
-                                            .in_theory = eoc_initializer_in_theory(&u.network.initializer),
+                                            .in_theory = eoc_network_in_theory(&u.network),
                                             .point = point};
     }
     qsort(*list, (size_t)num_points, sizeof **list, by_maps_then_point);

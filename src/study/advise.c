@@ -283,6 +283,7 @@ static int recommend(const eoc_advice *a)
 eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice)
 {
     *advice = (eoc_advice){.width = width, .depth = depth};
+    EOC_TRY(eoc_activation_check_theory(act));
     EOC_TRY(act->kind->scale_invariant ? choose_scale_free(act, advice) : choose_on_line(act, advice));
     for (int i = 0; i < NUM_CANDIDATES; i++) {
         if (candidates[i].is_critical && isnan(advice->weight_variance)) {

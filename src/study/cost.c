@@ -13,15 +13,17 @@
  * Seconds of one core, measured on an AMD EPYC with AVX-512. Other machines differ in the whole and, by 2 or so, in the
  * ratios; eoc_cost_calibrate and eoc_cost_fit correct both.
  */
-static const double SECONDS_PER_OPERATION = 1.0e-10;  /* of a sampler */
-static const double SECONDS_PER_PRODUCT = 1.0e-10;    /* a multiply-add of a Gram matrix */
-static const double SECONDS_PER_NORMAL = 1.1e-9;      /* of the bias */
-static const double SECONDS_PER_VALUE_UP = 1.7e-9;    /* beside phi: copies, scales, statistics */
-static const double SECONDS_PER_VALUE_DOWN = 0.8e-9;  /* the same on the way back */
-static const double SECONDS_PER_VALUE_WIDTH = 0.9e-9; /* of the statistic finite_width */
-static const double SECONDS_PER_LAYER = 0.4e-6;       /* calls, each way */
-static const double SECONDS_PER_NETWORK = 5.0e-6;     /* inputs, read-out */
-static const double SECONDS_PER_SQUARE = 4.3e-8;      /* of the singular values, N^2 and N^3 a layer */
+static const double SECONDS_PER_OPERATION = 1.0e-10;       /* of a sampler */
+static const double SECONDS_PER_PRODUCT = 1.0e-10;         /* a multiply-add of a Gram matrix */
+static const double SECONDS_PER_NORMAL = 1.1e-9;           /* of the bias */
+static const double SECONDS_PER_VALUE_UP = 1.7e-9;         /* beside phi: copies, scales, statistics */
+static const double SECONDS_PER_VALUE_DOWN = 0.8e-9;       /* the same on the way back */
+static const double SECONDS_PER_VALUE_NORMALIZED = 2.0e-9; /* of a normalization, each way */
+static const double SECONDS_PER_VALUE_COPIED = 0.8e-9;     /* of a feature that is not where the stream is */
+static const double SECONDS_PER_VALUE_WIDTH = 0.9e-9;      /* of the statistic finite_width */
+static const double SECONDS_PER_LAYER = 0.4e-6;            /* calls, each way */
+static const double SECONDS_PER_NETWORK = 5.0e-6;          /* inputs, read-out */
+static const double SECONDS_PER_SQUARE = 4.3e-8;           /* of the singular values, N^2 and N^3 a layer */
 static const double SECONDS_PER_CUBE = 2.9e-10;
 
 /* Of a product by implicit weights and its transposed one, whose mean the sampler tells. */
@@ -49,20 +51,28 @@ static double phi_seconds(const eoc_activation *activation, bool slopes)
 double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
 {
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
-    const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
-    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs), tangents = eoc_probe_tangents(probe);
+    const eoc_architecture_kind *kind = network->architecture.kind;
+    const eoc_layer_needs needs = kind->needs(network);
+    const eoc_matrix matrix = kind->weights(network, network->depth > 1 ? 2 : 1);
+    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
+    const int tangents = eoc_probe_tangents(probe, &needs);
     const double inputs = num_inputs, columns = inputs + tangents, n = network->width;
+    const double features = eoc_activation_features(&network->activation);
     const bool way_back = (probe->statistics & (EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN)) != 0;
     const bool finite_width = (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
-    const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION;
+    const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION *
+                           (needs.second_matrix ? 1.0 + features : 1.0);
+    const double apart = (needs.normalized ? SECONDS_PER_VALUE_NORMALIZED : 0.0) +
+                         (needs.scratch ? features * SECONDS_PER_VALUE_COPIED : 0.0);
     const double up_share = sampler->kept_bytes(&matrix, 1) ? IMPLICIT_UP : 1.0;
     const double gram = inputs * inputs * n * SECONDS_PER_PRODUCT;
-    const double up = product * up_share + gram + columns * n * SECONDS_PER_VALUE_UP +
-                      inputs * n * phi_seconds(&network->activation, way_back || finite_width || spectrum) +
+    const double up = product * up_share + gram + columns * n * (SECONDS_PER_VALUE_UP + apart) +
+                      features * inputs * n * phi_seconds(&network->activation, way_back || finite_width || spectrum) +
                       (network->bias_variance > 0.0 ? n * SECONDS_PER_NORMAL : 0.0) +
                       (finite_width ? inputs * n * SECONDS_PER_VALUE_WIDTH : 0.0) + SECONDS_PER_LAYER;
-    const double down = product * (2.0 - up_share) + gram + columns * n * SECONDS_PER_VALUE_DOWN + SECONDS_PER_LAYER;
+    const double down =
+        product * (2.0 - up_share) + gram + columns * n * (SECONDS_PER_VALUE_DOWN + apart) + SECONDS_PER_LAYER;
     const double all_of_j = sampler->operations(&matrix, network->width) * SECONDS_PER_OPERATION +
                             n * n * (SECONDS_PER_SQUARE + n * SECONDS_PER_CUBE);
     const double ups = way_back && !eoc_probe_keeps_all(probe, network) ? 2.0 : 1.0;

@@ -141,7 +141,14 @@ static eoc_status add_statistic(const char *text, unsigned allowed, unsigned *bi
     int found = 0;
     EOC_TRY(eoc_words_find(&words, text, &found));
     const unsigned bit = eoc_statistic_row_of(found)->bit;
-    EOC_REQUIRE(bit & allowed, EOC_ERR_USAGE, "%s is not measured of networks in training", statistic_name(found));
+    if (!(bit & allowed)) {
+        eoc_text accepted = {0};
+        eoc_key_accept_statistics(allowed, &accepted);
+        const eoc_status status = EOC_FAIL(EOC_ERR_USAGE, "%s is not measured of networks in training; accepted: %s",
+                                           statistic_name(found), accepted.data);
+        eoc_text_clear(&accepted);
+        return status;
+    }
     EOC_REQUIRE(!(*bits & bit), EOC_ERR_USAGE, "%s is there twice; every statistic is named once",
                 statistic_name(found));
     *bits |= bit;

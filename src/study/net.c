@@ -119,6 +119,7 @@ void EOC_NET(destroy)(eoc_net **net)
 
 static void shape_layers(eoc_net *net)
 {
+    assert(eoc_activation_features(&net->network.activation) == 1); /* config refuses others */
     const int depth = net->network.depth, width = net->network.width;
     size_t offset = 0;
     for (int l = 1; l <= depth + 1; l++) {

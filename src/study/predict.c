@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "eoc/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,9 +15,11 @@ struct eoc_prediction {
     eoc_curves *curves; /* NULL outside theory */
 };
 
+/* A sum over incoming weights, whose last digits depend on their number: rounded as axes are, so that networks of every
+ * width have one theory, to the bit. */
 static double effective(const eoc_network *network)
 {
-    return eoc_initializer_effective(&network->initializer, network->weight_variance, network->width);
+    return eoc_text_round(eoc_network_effective(network));
 }
 
 /* s_1 of the weights' S-transform: -1 for independent entries, 0 for orthogonal ones. Pennington et al. 2017. */
@@ -32,7 +36,7 @@ eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *n
     }
     *variance = 1.0;
     const double sigma_w2 = effective(network), sigma_b2 = network->bias_variance;
-    if (!eoc_initializer_in_theory(&network->initializer) || sigma_w2 == 0.0) {
+    if (!eoc_network_in_theory(network) || sigma_w2 == 0.0) {
         return EOC_OK;
     }
     eoc_mean_field point;
@@ -81,7 +85,7 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
     p->activation = network->activation;
     p->sigma_w2 = effective(network);
     p->sigma_b2 = network->bias_variance;
-    p->in_theory = eoc_initializer_in_theory(&network->initializer);
+    p->in_theory = eoc_network_in_theory(network);
     eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
     if (status == EOC_OK && p->in_theory) {
         double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS];
@@ -136,7 +140,7 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
                                eoc_point_record *record)
 {
     blank(layout, record);
-    put(record->effective_weight_variance, effective(network));
+    put(record->effective_weight_variance, eoc_network_effective(network));
     put(record->input_variance, p->input_variance);
     if (!p->in_theory) {
         *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;

@@ -44,9 +44,10 @@ const eoc_statistic_row *eoc_statistic_row_of(int row)
     return &statistics[row];
 }
 
-int eoc_probe_tangents(const eoc_probe *probe)
+int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs)
 {
-    return probe->statistics & EOC_STATISTIC_JACOBIAN ? probe->jacobian_probes : 0;
+    const int columns = needs->coupled ? probe->inputs.kind->num_inputs(&probe->inputs) : 1;
+    return probe->statistics & EOC_STATISTIC_JACOBIAN ? probe->jacobian_probes * columns : 0;
 }
 
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
@@ -62,8 +63,10 @@ int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
 
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
 {
-    const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
-    const int columns = probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe);
+    const eoc_architecture_kind *kind = network->architecture.kind;
+    const eoc_layer_needs needs = kind->needs(network);
+    const eoc_matrix matrix = kind->weights(network, network->depth > 1 ? 2 : 1);
+    const int columns = probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, &needs);
     if (probe->sampler) {
         return probe->sampler;
     }
@@ -122,6 +125,8 @@ static void put(double *row, int index, double value)
 
 typedef struct {
     const eoc_network *network;
+    eoc_layer_needs needs;
+    int num_tangents;
     const int *layers;
     int num_layers;
     eoc_probe_workspace *w;
@@ -168,10 +173,7 @@ static void note_forward(const pass *p, int l, const eoc_layer *layer, double lo
         put(p->rows->one_minus_c, index, one_minus_c);
     }
     if (p->rows->chi_1) {
-        const size_t n = (size_t)layer->z.columns * (size_t)layer->z.width;
-        const double sigma_w2 =
-            eoc_initializer_effective(&p->network->initializer, p->network->weight_variance, p->network->width);
-        put(p->rows->chi_1, index, sigma_w2 * eoc_linalg_dot(layer->slope, layer->slope, n) / (double)n);
+        put(p->rows->chi_1, index, p->network->architecture.kind->chi_1(p->network, l, layer));
         put(p->rows->kurtosis, index, kurtosis(&layer->z));
     }
 }
@@ -182,11 +184,13 @@ static void push_spectrum(const pass *p, int l, const eoc_layer *layer)
     if (!p->w->svd) {
         return;
     }
-    eoc_batch in = {.width = p->network->width}, out = {.width = p->network->width, .values = p->w->product};
+    const eoc_architecture_kind *kind = p->network->architecture.kind;
+    eoc_batch in = {.width = kind->width(p->network, l - 1)};
+    eoc_batch out = {.width = kind->width(p->network, l), .values = p->w->product};
     /* read only: a batch is a view without const */
     in.values = (double *)eoc_product_svd_basis(p->w->svd, &in.columns);
     out.columns = in.columns;
-    p->network->architecture.kind->push_tangents(p->network, &p->tools, l, layer, &in, &out);
+    kind->push_tangents(p->network, &p->tools, l, layer, &in, &out);
     (void)eoc_product_svd_push(p->w->svd, out.values, out.width, out.exponent); /* what is not finite comes out NaN */
 }
 
@@ -230,25 +234,23 @@ static bool forward_pass(const pass *p, eoc_signals *h, eoc_outcome *outcome)
     return true;
 }
 
-static void note_gradients(const pass *p, int l, const eoc_layer *layer, const eoc_batch *dz)
+/* Gradients of a coupled batch are of other read-outs each, and have no cosine. */
+static void note_gradients(const pass *p, int index, const eoc_batch *dz)
 {
-    const int index = kept_index(p, l);
-    if (index < 0 || !p->rows->log_gradient_q) {
-        return;
-    }
     double c = NAN, one_minus_c = NAN;
-    cosine(dz, &c, &one_minus_c);
+    if (!p->needs.coupled) {
+        cosine(dz, &c, &one_minus_c);
+    }
     put(p->rows->log_gradient_q, index, eoc_batch_log_mean_square(dz));
     put(p->rows->gradient_c, index, c);
-    put(p->rows->log_weight_gradient_q, index,
-        p->network->architecture.kind->log_weight_gradient_q(p->network, layer, dz, p->w->gram));
 }
 
 /* The layers of the segment that ends with layer l, run again where they were overwritten. False when given up. */
 static bool run_segment_again(const pass *p, int l)
 {
     const int i = (l - 1) / p->segments.length;
-    eoc_signals h = eoc_probe_signals(p->w, p->network, p->w->up, p->w->num_inputs);
+    const int width = p->network->architecture.kind->width(p->network, i * p->segments.length);
+    eoc_signals h = eoc_probe_signals(p->w->up, p->w->num_inputs, p->num_tangents, width);
     eoc_probe_restore(p->w, &p->segments, i, &h);
     for (int k = i * p->segments.length + 1; k <= l; k++) {
         if (given_up(p)) {
@@ -260,16 +262,17 @@ static bool run_segment_again(const pass *p, int l)
     return true;
 }
 
-/* Gradients of E_a = v.h^L(x_a), one v for all inputs; cotangents J u, where the tangents of h^L are. */
+/* Gradients of E_a = v.h^L(x_a), one v for all inputs, or one each where they are coupled; cotangents J u, where the
+ * tangents of h^L are. */
 static eoc_signals begin_way_back(const pass *p, const eoc_signals *h)
 {
-    const size_t width = (size_t)p->network->width;
+    const size_t width = (size_t)h->inputs.width;
     const int num_inputs = p->rows->log_gradient_q ? h->inputs.columns : 0;
-    eoc_signals dh = eoc_probe_signals(p->w, p->network, p->w->down[0], num_inputs);
-    const eoc_stream readout = {p->network->key, 0, EOC_TENSOR_READOUT, 0};
+    eoc_signals dh = eoc_probe_signals(p->w->down[0], num_inputs, p->num_tangents, h->inputs.width);
     for (int c = 0; c < num_inputs; c++) {
         double *const v = dh.inputs.values + (size_t)c * width;
-        if (c == 0) {
+        if (c == 0 || p->needs.coupled) {
+            const eoc_stream readout = {p->network->key, 0, EOC_TENSOR_READOUT, (uint32_t)c};
             eoc_rng_normals(&readout, v, width);
         } else {
             memcpy(v, dh.inputs.values, sizeof(double) * width);
@@ -285,17 +288,25 @@ static bool backward_pass(const pass *p, eoc_signals *dh)
 {
     const eoc_architecture_kind *architecture = p->network->architecture.kind;
     const int depth = p->network->depth;
-    eoc_signals next = eoc_probe_signals(p->w, p->network, p->w->down[1], dh->inputs.columns);
+    eoc_signals next = eoc_probe_signals(p->w->down[1], dh->inputs.columns, p->num_tangents, p->network->width);
     for (int l = depth; l >= 1; l--) {
         const bool overwritten = l % p->segments.length == 0 && l != depth;
         if (given_up(p) || (overwritten && !run_segment_again(p, l))) {
             return false;
         }
         const eoc_layer *layer = &p->w->layers[l - 1];
-        architecture->backward_activation(p->network, l, layer, dh);
-        note_gradients(p, l, layer, &dh->inputs);
-        if (l > 1 || dh->tangents.columns) {
-            architecture->backward_weights(p->network, &p->tools, l, layer, dh, &next);
+        architecture->backward_activation(p->network, &p->tools, l, layer, dh);
+        const int index = p->rows->log_gradient_q ? kept_index(p, l) : -1;
+        if (index >= 0) {
+            note_gradients(p, index, &dh->inputs);
+        }
+        double *const by_weights =
+            index >= 0 && p->rows->log_weight_gradient_q ? &p->rows->log_weight_gradient_q[index] : NULL;
+        const bool further = l > 1 || dh->tangents.columns;
+        if (further || by_weights) {
+            architecture->backward_weights(p->network, &p->tools, l, layer, dh, further ? &next : NULL, by_weights);
+        }
+        if (further) {
             const eoc_signals free_signals = *dh;
             *dh = next;
             next = free_signals;
@@ -304,22 +315,30 @@ static bool backward_pass(const pass *p, eoc_signals *dh)
     return true;
 }
 
+/* Columns of one vector u: of a coupled batch, its inputs. */
+static int tangent_columns(const pass *p)
+{
+    return p->needs.coupled ? p->w->num_inputs : 1;
+}
+
 /* Random unit vectors: E|J u|^2 = tr(J^T J)/N. */
 static void draw_tangents(const pass *p, eoc_batch *tangents)
 {
-    const size_t width = (size_t)tangents->width;
+    const size_t width = (size_t)tangents->width, together = (size_t)tangent_columns(p);
     for (int c = 0; c < tangents->columns; c++) {
-        double *const u = tangents->values + (size_t)c * width;
         const eoc_stream stream = {p->network->key, 0, EOC_TENSOR_TANGENT, (uint32_t)c};
-        eoc_rng_normals(&stream, u, width);
-        eoc_linalg_scale(1.0 / eoc_linalg_norm(u, width), u, width);
+        eoc_rng_normals(&stream, tangents->values + (size_t)c * width, width);
+    }
+    for (size_t c = 0; c < (size_t)tangents->columns; c += together) {
+        double *const u = tangents->values + c * width;
+        eoc_linalg_scale(1.0 / eoc_linalg_norm(u, together * width), u, together * width);
     }
 }
 
-/* log of the mean |t|^2 over a batch */
-static double log_mean_norm2(const eoc_batch *batch)
+/* log of the mean |t|^2 over the vectors of a batch */
+static double log_mean_norm2(const pass *p, const eoc_batch *batch)
 {
-    return eoc_batch_log_mean_square(batch) + log((double)batch->width);
+    return eoc_batch_log_mean_square(batch) + log((double)batch->width * tangent_columns(p));
 }
 
 static void blank(double *row, int n)
@@ -350,15 +369,22 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
     blank_rows(rows, num_layers, workspace->num_modes);
     *outcome = (eoc_outcome){.status = EOC_DONE, .reason = EOC_REASON_NONE, .last_layer = 0};
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
+    const eoc_layer_needs needs = network->architecture.kind->needs(network);
     const pass p = {.network = network,
+                    .needs = needs,
+                    .num_tangents = eoc_probe_tangents(probe, &needs),
                     .layers = layers,
                     .num_layers = num_layers,
                     .w = workspace,
-                    .segments = eoc_probe_segments(workspace, network, sampler),
-                    .tools = {.sampler = sampler, .weights = workspace->weights, .bias = workspace->bias},
+                    .segments = eoc_probe_segments(probe, workspace, network, sampler),
+                    .tools = {.sampler = sampler,
+                              .weights = workspace->weights,
+                              .bias = workspace->bias,
+                              .scratch = workspace->scratch,
+                              .gram = workspace->gram},
                     .host = host,
                     .rows = rows};
-    eoc_signals h = eoc_probe_signals(workspace, network, workspace->up, workspace->num_inputs);
+    eoc_signals h = eoc_probe_signals(workspace->up, workspace->num_inputs, p.num_tangents, network->width);
     probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);
     if (workspace->svd) {
@@ -378,13 +404,13 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
     }
     eoc_signals dh = begin_way_back(&p, &h);
     if (dh.tangents.columns) {
-        put(rows->log_jacobian_m1, 0, log_mean_norm2(&dh.tangents));
+        put(rows->log_jacobian_m1, 0, log_mean_norm2(&p, &dh.tangents));
     }
     if (!backward_pass(&p, &dh)) {
         return false;
     }
     if (dh.tangents.columns) {
-        put(rows->log_jacobian_m2, 0, log_mean_norm2(&dh.tangents));
+        put(rows->log_jacobian_m2, 0, log_mean_norm2(&p, &dh.tangents));
     }
     return true;
 }

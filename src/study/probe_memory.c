@@ -13,9 +13,14 @@ typedef struct {
     double layer, signals;
 } demand;
 
-static double num_columns(const eoc_probe *probe)
+static double num_columns(const eoc_probe *probe, const eoc_layer_needs *needs)
 {
-    return probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe);
+    return probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, needs);
+}
+
+static int num_features(const eoc_layer_needs *needs)
+{
+    return needs->features > 1 ? needs->features : 1;
 }
 
 static bool wants_way_back(const eoc_probe *probe)
@@ -39,19 +44,23 @@ static bool may_be_implicit(const eoc_probe *probe)
 }
 
 /* Doubles; a Haar matrix keeps most. */
-static demand demand_of(const eoc_probe *probe, int width)
+static demand demand_of(const eoc_probe *probe, const eoc_layer_needs *needs, int width)
 {
-    const double inputs = probe->inputs.kind->num_inputs(&probe->inputs), n = width, columns = num_columns(probe);
+    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs), features = num_features(needs) * width;
+    const double inputs = num_inputs, columns = num_columns(probe, needs);
     double kept = 0.0;
     for (int row = 0; may_be_implicit(probe) && row < eoc_initializer_count(); row++) {
         const eoc_initializer initializer = {.kind = eoc_initializer_row(row)};
-        const eoc_matrix matrix = {.initializer = initializer, .fan_out = width, .fan_in = width};
+        const eoc_matrix matrix = {.initializer = initializer, .fan_out = width, .fan_in = features};
         const eoc_sampler *implicit = eoc_sampler_find("implicit");
         if (implicit->can_draw(&initializer)) {
             kept = fmax(kept, (double)implicit->kept_bytes(&matrix, (int)columns) / sizeof(double));
         }
     }
-    return (demand){.layer = (wants_slopes(probe) ? inputs * n : 0.0) + inputs * inputs + kept, .signals = columns * n};
+    return (demand){.layer = (wants_slopes(probe) ? inputs * features : 0.0) + inputs * inputs +
+                             (needs->normalized ? (double)eoc_norm_doubles(num_inputs, width) : 0.0) +
+                             (needs->second_matrix ? 2.0 : 1.0) * ceil(kept),
+                    .signals = columns * features};
 }
 
 static double segments_doubles(demand d, int depth, int length)
@@ -77,7 +86,7 @@ static int longest(demand d, int depth, double room)
 /* `limit` doubles, or what the least memory that serves takes above it. */
 static double arena_doubles(const eoc_probe *probe, int max_depth, int max_width, double limit)
 {
-    const demand d = demand_of(probe, max_width);
+    const demand d = demand_of(probe, &probe->needs, max_width);
     if (!wants_way_back(probe)) {
         return d.layer;
     }
@@ -91,20 +100,40 @@ static double arena_doubles(const eoc_probe *probe, int max_depth, int max_width
 
 bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network)
 {
-    const demand d = demand_of(probe, network->width);
+    const eoc_layer_needs needs = network->architecture.kind->needs(network);
+    const demand d = demand_of(probe, &needs, network->width);
     return sizeof(double) * segments_doubles(d, network->depth, network->depth) <= ARENA_BYTES;
+}
+
+/* Doubles of one buffer of signals, and of the scratch memory of layers: all of J may pass through it. */
+static double buffer_doubles(const eoc_probe *probe, int max_width)
+{
+    return num_columns(probe, &probe->needs) * num_features(&probe->needs) * max_width;
+}
+
+static double scratch_doubles(const eoc_probe *probe, int max_width)
+{
+    const double basis = wants_spectrum(probe) ? (double)num_features(&probe->needs) * max_width * max_width : 0.0;
+    return probe->needs.scratch ? fmax(buffer_doubles(probe, max_width), basis) : 0.0;
 }
 
 /* Doubles of the one allocation beside the arena. */
 static double fixed_doubles(const eoc_probe *probe, int max_width)
 {
     const double inputs = probe->inputs.kind->num_inputs(&probe->inputs), width = max_width;
-    return (wants_way_back(probe) ? 4.0 : 2.0) * num_columns(probe) * width + width + inputs * inputs;
+    return (wants_way_back(probe) ? 3.0 : 1.0) * buffer_doubles(probe, max_width) +
+           num_columns(probe, &probe->needs) * width + scratch_doubles(probe, max_width) + width + inputs * inputs;
 }
 
 static int weights_columns(const eoc_probe *probe)
 {
-    return may_be_implicit(probe) ? (int)num_columns(probe) : 0;
+    return may_be_implicit(probe) ? (int)num_columns(probe, &probe->needs) : 0;
+}
+
+/* The longest side of a factor of J. */
+static int longest_side(const eoc_probe *probe, int max_width)
+{
+    return num_features(&probe->needs) * max_width;
 }
 
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width)
@@ -112,8 +141,10 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
     return sizeof(double) * (fixed_doubles(probe, max_width) +
                              arena_doubles(probe, max_depth, max_width, ARENA_BYTES / sizeof(double))) +
            (double)max_depth * (sizeof(eoc_layer) + 2 * sizeof(int64_t)) +
-           eoc_weights_bytes(max_width, weights_columns(probe)) +
-           (wants_spectrum(probe) ? eoc_product_svd_bytes(max_width) + 8.0 * max_width * max_width : 0.0);
+           eoc_weights_bytes(longest_side(probe, max_width), weights_columns(probe)) +
+           (wants_spectrum(probe) ? eoc_product_svd_bytes(longest_side(probe, max_width)) +
+                                        8.0 * longest_side(probe, max_width) * max_width
+                                  : 0.0);
 }
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
@@ -130,7 +161,6 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->max_depth = max_depth;
     w->max_width = max_width;
     w->num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
-    w->num_tangents = eoc_probe_tangents(probe);
     w->way_back = wants_way_back(probe);
     w->slopes = wants_slopes(probe);
     w->arena_doubles = arena_doubles(probe, max_depth, max_width, arena_bytes / sizeof(double));
@@ -138,11 +168,12 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->memory = total < 1e15 ? malloc(sizeof(double) * (size_t)total) : NULL;
     w->layers = calloc((size_t)max_depth, sizeof *w->layers);
     w->exponents = calloc((size_t)max_depth, sizeof *w->exponents);
-    eoc_status status = eoc_weights_create(max_width, weights_columns(probe), &w->weights);
+    const int side = longest_side(probe, max_width);
+    eoc_status status = eoc_weights_create(side, weights_columns(probe), &w->weights);
     if (status == EOC_OK && wants_spectrum(probe)) {
         w->num_modes = probe->spectrum_modes < max_width ? probe->spectrum_modes : max_width;
-        w->product = malloc(sizeof(double) * (size_t)max_width * (size_t)max_width);
-        status = w->product ? eoc_product_svd_create(max_width, &w->svd) : EOC_ERR_NOMEM;
+        w->product = malloc(sizeof(double) * (size_t)side * (size_t)max_width);
+        status = w->product ? eoc_product_svd_create(side, &w->svd) : EOC_ERR_NOMEM;
     }
     if (!w->memory || !w->layers || !w->exponents || status != EOC_OK) {
         const int num_inputs = w->num_inputs;
@@ -151,13 +182,14 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
             EOC_ERR_NOMEM, "out of memory: a probe of depth %d, width %d and %d inputs needs %.3g GiB on each rank",
             max_depth, max_width, num_inputs, eoc_probe_workspace_bytes(probe, max_depth, max_width) / 1073741824.0);
     }
-    const size_t signals = (size_t)num_columns(probe) * (size_t)max_width;
+    const size_t signals = (size_t)buffer_doubles(probe, max_width);
     w->up = w->memory;
     w->z = w->up + signals;
-    w->bias = w->z + signals;
+    w->bias = w->z + (size_t)num_columns(probe, &probe->needs) * (size_t)max_width;
     w->gram = w->bias + max_width;
     w->arena = w->gram + (size_t)w->num_inputs * (size_t)w->num_inputs;
-    w->down[0] = w->arena + (size_t)w->arena_doubles;
+    w->scratch = w->arena + (size_t)w->arena_doubles;
+    w->down[0] = w->scratch + (size_t)scratch_doubles(probe, max_width);
     w->down[1] = w->down[0] + signals;
     *workspace = w;
     return EOC_OK;
@@ -177,27 +209,39 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace)
     }
 }
 
-eoc_segments eoc_probe_segments(const eoc_probe_workspace *w, const eoc_network *network, const eoc_sampler *sampler)
+eoc_segments eoc_probe_segments(const eoc_probe *probe, const eoc_probe_workspace *w, const eoc_network *network,
+                                const eoc_sampler *sampler)
 {
-    const size_t inputs = (size_t)w->num_inputs, n = (size_t)network->width;
-    const int columns = w->num_inputs + w->num_tangents;
-    const eoc_matrix matrix = network->architecture.kind->weights(network, 1);
-    const size_t kept = sampler->kept_bytes(&matrix, columns);
-    const eoc_segments s = {.layer_doubles = (w->slopes ? inputs * n : 0) + inputs * inputs +
-                                             (kept + sizeof(double) - 1) / sizeof(double),
-                            .signal_doubles = (size_t)columns * n};
+    const eoc_architecture_kind *kind = network->architecture.kind;
+    const eoc_layer_needs needs = kind->needs(network);
+    const size_t inputs = (size_t)w->num_inputs, features = (size_t)num_features(&needs) * (size_t)network->width;
+    const int columns = w->num_inputs + eoc_probe_tangents(probe, &needs);
+    size_t kept = 0;
+    for (int l = 1; l <= 2 && l <= network->depth; l++) {
+        const eoc_matrix matrix = kind->weights(network, l);
+        const size_t bytes = sampler->kept_bytes(&matrix, columns);
+        kept = bytes > kept ? bytes : kept;
+    }
+    /* A second matrix meets the features, and is the larger one. */
+    eoc_matrix second = kind->weights(network, 1);
+    second.fan_in = (int)features;
+    const size_t second_kept = needs.second_matrix ? sampler->kept_bytes(&second, columns) : 0;
+    eoc_segments s = {.signal_doubles = (size_t)columns * features,
+                      .slope_doubles = w->slopes ? inputs * features : 0,
+                      .norm_doubles = needs.normalized ? eoc_norm_doubles(w->num_inputs, network->width) : 0,
+                      .kept_doubles = (kept + sizeof(double) - 1) / sizeof(double)};
+    s.layer_doubles = inputs * inputs + s.slope_doubles + s.norm_doubles + s.kept_doubles +
+                      (second_kept + sizeof(double) - 1) / sizeof(double);
     const demand d = {(double)s.layer_doubles, (double)s.signal_doubles};
-    const int length = w->way_back ? longest(d, network->depth, w->arena_doubles) : 1;
-    return (eoc_segments){length, s.layer_doubles, s.signal_doubles};
+    s.length = w->way_back ? longest(d, network->depth, w->arena_doubles) : 1;
+    return s;
 }
 
-eoc_signals eoc_probe_signals(const eoc_probe_workspace *w, const eoc_network *network, double *values, int num_inputs)
+eoc_signals eoc_probe_signals(double *values, int num_inputs, int num_tangents, int width)
 {
-    const eoc_batch inputs = {.columns = num_inputs, .width = network->width, .values = values};
-    const eoc_batch tangents = {.columns = w->num_tangents,
-                                .width = network->width,
-                                .values = values + (size_t)num_inputs * (size_t)network->width};
-    return (eoc_signals){inputs, tangents};
+    eoc_signals s = {.inputs = {.columns = num_inputs, .values = values}, .tangents = {.columns = num_tangents}};
+    eoc_signals_set_width(&s, width);
+    return s;
 }
 
 eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments, const eoc_network *network, int l)
@@ -208,12 +252,12 @@ eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments,
     layer->z = (eoc_batch){.columns = w->num_inputs, .width = network->width, .values = w->z};
     layer->input_gram = place;
     place += inputs * inputs;
-    layer->slope = NULL;
-    if (w->slopes) {
-        layer->slope = place;
-        place += inputs * (size_t)network->width;
-    }
+    layer->slope = w->slopes ? place : NULL;
+    place += segments->slope_doubles;
+    layer->norm = place;
+    place += segments->norm_doubles;
     layer->kept = place;
+    layer->second_kept = place + segments->kept_doubles;
     return layer;
 }
 
@@ -222,16 +266,22 @@ static double *signals_place(const eoc_probe_workspace *w, const eoc_segments *s
     return w->arena + (size_t)segments->length * segments->layer_doubles + (size_t)i * segments->signal_doubles;
 }
 
+/* Inputs and tangents, one behind the other. */
+static size_t num_values(const eoc_signals *signals)
+{
+    return (size_t)(signals->inputs.columns + signals->tangents.columns) * (size_t)signals->inputs.width;
+}
+
 void eoc_probe_keep(eoc_probe_workspace *w, const eoc_segments *segments, int i, const eoc_signals *signals)
 {
-    memcpy(signals_place(w, segments, i), signals->inputs.values, sizeof(double) * segments->signal_doubles);
+    memcpy(signals_place(w, segments, i), signals->inputs.values, sizeof(double) * num_values(signals));
     w->exponents[i][0] = signals->inputs.exponent;
     w->exponents[i][1] = signals->tangents.exponent;
 }
 
 void eoc_probe_restore(const eoc_probe_workspace *w, const eoc_segments *segments, int i, eoc_signals *signals)
 {
-    memcpy(signals->inputs.values, signals_place(w, segments, i), sizeof(double) * segments->signal_doubles);
+    memcpy(signals->inputs.values, signals_place(w, segments, i), sizeof(double) * num_values(signals));
     signals->inputs.exponent = w->exponents[i][0];
     signals->tangents.exponent = w->exponents[i][1];
 }

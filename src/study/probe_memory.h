@@ -12,16 +12,17 @@
 
 struct eoc_probe_workspace {
     int max_depth, max_width;
-    int num_inputs, num_tangents;
+    int num_inputs;
     bool way_back, slopes; /* whether the statistics ask for them */
     eoc_weights *weights;
     int num_modes;
     eoc_product_svd *svd; /* of the statistic spectrum, else NULL, with ... */
     double *product;      /* ... (max_width, max_width) */
     double *memory;       /* all of the following */
-    double *up;           /* (columns, max_width): h^l and its tangents; columns = num_inputs + num_tangents */
+    double *up;           /* (columns, features max_width): h^l and its tangents, at most; features of a unit */
     double *z;            /* (columns, max_width) */
-    double *down[2];      /* (columns, max_width): dz^l, dh^l and the cotangents */
+    double *down[2];      /* (columns, features max_width): dz^l, dh^l and the cotangents */
+    double *scratch;      /* (columns, features max_width), where the networks need it */
     double *bias;         /* (max_width) */
     double *gram;         /* (num_inputs, num_inputs) */
     double *arena;        /* (arena_doubles): the layers of a segment, then the first signals of every segment */
@@ -41,16 +42,18 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
 typedef struct {
     int length; /* layers of a segment */
     size_t layer_doubles, signal_doubles;
+    size_t slope_doubles, norm_doubles, kept_doubles; /* parts of a layer */
 } eoc_segments;
 
 /** Whether the way back finds every layer of such a network kept, so that none is run again. */
 bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network);
 
 /** The longest segments that fit. */
-eoc_segments eoc_probe_segments(const eoc_probe_workspace *w, const eoc_network *network, const eoc_sampler *sampler);
+eoc_segments eoc_probe_segments(const eoc_probe *probe, const eoc_probe_workspace *w, const eoc_network *network,
+                                const eoc_sampler *sampler);
 
-/** Signals of a network in one of the workspace's buffers; num_inputs 0 or the workspace's. */
-eoc_signals eoc_probe_signals(const eoc_probe_workspace *w, const eoc_network *network, double *values, int num_inputs);
+/** Signals in one of the workspace's buffers; num_inputs 0 or the workspace's. */
+eoc_signals eoc_probe_signals(double *values, int num_inputs, int num_tangents, int width);
 
 /** Layer l with its place in memory. */
 eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments, const eoc_network *network, int l);

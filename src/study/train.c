@@ -13,30 +13,42 @@
 
 /* -- what is asked for -- */
 
-static bool is_recorded(const eoc_layers *rule, int step, int last)
+/* The least recorded step after `step` < last. There may be 1e8 steps: only recorded ones are looked at. */
+static int next_recorded(const eoc_layers *rule, int step, int last)
 {
-    if (step <= 1 || step == last || rule->rule == EOC_LAYERS_ALL) {
-        return true;
+    if (step == 0 || rule->rule == EOC_LAYERS_ALL) {
+        return step + 1;
     }
-    return rule->rule == EOC_LAYERS_EVERY ? step % rule->number == 0 : eoc_is_log_spaced(step, rule->number, last);
+    if (rule->rule == EOC_LAYERS_EVERY) {
+        const int left = rule->number - step % rule->number;
+        return left < last - step ? step + left : last;
+    }
+    if (rule->number < 2) {
+        return last;
+    }
+    const double spacing = log((double)last) / (rule->number - 1);
+    double next = 0.0;
+    for (double k = floor(log((double)step) / spacing); next <= step; k += 1.0) {
+        next = round(exp(k * spacing));
+    }
+    return next < last ? (int)next : last;
 }
 
 int eoc_train_record(const eoc_train *train, int *steps)
 {
     int count = 0;
-    for (int step = 0; step <= train->steps; step++) {
-        if (is_recorded(&train->record, step, train->steps)) {
-            steps[count++] = step;
-        }
+    for (int step = 0; step < train->steps; step = next_recorded(&train->record, step, train->steps)) {
+        steps[count++] = step;
     }
+    steps[count++] = train->steps;
     return count;
 }
 
 int eoc_train_record_count(const eoc_train *train)
 {
-    int count = 0;
-    for (int step = 0; step <= train->steps; step++) {
-        count += is_recorded(&train->record, step, train->steps);
+    int count = 1;
+    for (int step = 0; step < train->steps; step = next_recorded(&train->record, step, train->steps)) {
+        count++;
     }
     return count;
 }

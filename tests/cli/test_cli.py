@@ -57,7 +57,7 @@ MISTAKES = {
     "unknown key": ("colour: blue\n" + SMALL, [":1:1:", "colour", "unknown key", "grid"]),
     "misspelt key": ("grid: {activation: tanh, weight_varance: 1}\n", [":1:26:", "grid.weight_varance", "did you mean grid.weight_variance"]),
     "misspelt section": ("gird: {activation: tanh, weight_variance: 1}\n", [":1:1:", "gird", "did you mean grid"]),
-    "later version's key": (SMALL + "train: {dataset: mnist10k}\n", [":2:1:", "train", "unknown key"]),
+    "later version's key": (SMALL + "prune: {sparsity: 0.9}\n", [":2:1:", "prune", "unknown key"]),
     "misspelt activation": ("grid: {activation: tahn, weight_variance: 1}\n", [":1:20:", "grid.activation", "did you mean 'tanh'", "softplus"]),
     "unknown activation": ("grid: {activation: xyzzy, weight_variance: 1}\n", [":1:20:", "grid.activation", "'xyzzy'", *ACTIVATIONS]),
     "misspelt initializer": ("grid: {activation: tanh, weight_variance: 1, initializer: [gaussian, ortogonal]}\n",

@@ -17,7 +17,7 @@ UNITS = 24
 
 # Explicit weights, so that it takes a while: some 10 ms a unit.
 LONG = """
-grid: {activation: tanh, depth: 20, width: 400, weight_variance: 'linspace(1, 2, 50)', replica: 20}
+grid: {activation: tanh, depth: 20, width: 400, weight_variance: 'linspace(1, 2, 50)', replica: 400}
 probe: {sampler: explicit}
 """
 
@@ -87,7 +87,7 @@ def test_while_it_is_written(tmp_path):
             continue
         code, found = status(tmp_path, "sweep.h5")
         assert code == 75 and found["state"] in ("running", "untouched")
-        assert found["units"] == 1000 == sum(found[k] for k in ("pending", "running", "done", "diverged", "failed"))
+        assert found["units"] == 20000 == sum(found[k] for k in ("pending", "running", "done", "diverged", "failed"))
         counts.append(found["done"])
     assert counts[-1] > 0 and counts == sorted(counts)
     assert found["last_run"]["end"] is None and found["last_run"]["ranks"] == 2 and found["seconds_left"] > 0

@@ -5,10 +5,13 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import h5py
 import numpy as np
+import numpy_net
 import pytest
-from conftest import TESTS
+from conftest import PROGRAM, TESTS
 
 TOOLS = TESTS.parent / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -58,12 +61,12 @@ def test_an_eoc_that_refuses(tmp_path):
     program = tmp_path / "eoc"
     program.write_text(REFUSING)
     program.chmod(0o755)
-    names = ["million", "explicit-1000", "theory-map"]  # in the order of the table
+    names = ["million", "explicit-1000", "train-256", "theory-map"]  # in the order of the table
     done = bench(*[part for name in names for part in ("--row", name)], "--json", str(tmp_path / "bench.json"), program=program)
     assert done.returncode == 1
     for name in names:
         assert f"bench: {name} was not measured: eoc refuses the work (exit code 2): sweep.yaml:7:3: " in done.stderr
-    assert done.stdout.count("| not measured: eoc refuses the work") == 3
+    assert done.stdout.count("| not measured: eoc refuses the work") == 4
     written = json.loads((tmp_path / "bench.json").read_text())
     assert [row["name"] for row in written["rows"]] == names
     assert all("unknown sampler" in row["failure"] for row in written["rows"])
@@ -89,6 +92,81 @@ def test_ratio_of_sizes():
     small = sides.EocProbe("gaussian", "implicit", ("forward",), 100, 20, (1, 1))
     result = measured(rows.Row("a", "b", "c", large, small, unit=rows.ENTRY, inverse=True), [2], [0.5])
     assert result.ratios() == pytest.approx([0.4], rel=1e-15)
+
+
+FAKE = """#!/usr/bin/python3
+import re, sys
+import h5py
+text = open(sys.argv[-1]).read()
+steps = int(re.search("steps: ([0-9]+)", text).group(1))
+with h5py.File(sys.argv[sys.argv.index("-o") + 1], "w") as file:
+    file["run/status"], file["train/divergence_step"] = [2], [[{divergence}]]
+    file["run/seconds"] = [5 + 0.25 * steps]  # drawing and evaluation, and a quarter of a second a step
+"""
+
+
+def train_side(tmp_path, divergence):
+    program = tmp_path / "eoc"
+    program.write_text(FAKE.format(divergence=divergence))
+    program.chmod(0o755)
+    side = sides.EocTrain("momentum", 20, 3, 8, (12, 60))
+    host = measure.Bench(str(program))
+    side.start(host, quick=False)
+    return host, side
+
+
+def test_seconds_of_a_step_are_a_difference(tmp_path):
+    """Of a program that takes 5 s and a quarter of a second a step a step takes a quarter of a second."""
+    _host, side = train_side(tmp_path, -1)  # its files last as long as it
+    assert side.counts == (10, 60)
+    sample = side.measure()
+    assert sample.seconds == pytest.approx(0.25, rel=1e-12)
+    side.stop()
+
+
+def test_a_training_that_diverges_is_not_timed(tmp_path):
+    _host, side = train_side(tmp_path, 3)
+    with pytest.raises(sides.NotMeasured, match="diverged"):
+        side.measure()
+    side.stop()
+
+
+def test_rows_of_training_do_the_same_work():
+    """Both sides of each have one shape, one optimizer and a check of their own; eoc's sweep says the same."""
+    found = [row for row in rows.ROWS if isinstance(row.eoc, sides.EocTrain)]
+    assert [(row.eoc.width, row.eoc.batch, row.eoc.optimizer) for row in found] == [(1000, 128, "sgd"), (256, 128, "sgd"), (256, 128, "momentum")]
+    for row in found:
+        assert (row.beside.width, row.beside.depth, row.beside.batch, row.beside.optimizer) == (
+            row.eoc.width, row.eoc.depth, row.eoc.batch, row.eoc.optimizer)
+        assert sides.kind_of_check(row.eoc, row.beside)[2] is sides.check_trainings
+        text = sides.training_text(row.eoc, "set.h5", row.eoc.batch, 7, 0.01, "all", 0)
+        for line in (f"width: {row.eoc.width}", "depth: 10", "activation: tanh", f"batch: {row.eoc.batch}", f"optimizer: {row.eoc.optimizer}",
+                     "steps: 7", "dataset: 'set.h5'"):
+            assert f"  {line}\n" in text
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_the_check_has_what_it_needs(optimizer, monkeypatch):
+    """eoc itself for what PyTorch is given to compare with: a set of one batch, a checkpoint before any step, losses of every step."""
+    seen = {}
+
+    def look(torch, options):
+        seen.update(zip(options[::2], options[1::2]))
+        with h5py.File(seen["--data"]) as data, h5py.File(seen["--check"]) as result:
+            seen["images"], seen["loss"] = data["train/images"].shape, result["train/loss"][()].ravel()
+        seen["checkpoint"] = numpy_net.read_checkpoint(Path(seen["--weights"]))
+        return "asked"
+
+    monkeypatch.setattr(sides, "ask_torch", look)
+    eoc, torch = sides.EocTrain(optimizer, 1000, 3, 16, (6, 6)), sides.TorchTrain(optimizer, 1000, 3, 16, (6, 6))
+    host = measure.Bench(str(PROGRAM))
+    assert sides.check_trainings(host, eoc, torch) == "asked"
+    assert seen["images"] == (16, 784) and len(seen["loss"]) == sides.CHECK_STEPS + 1
+    net = numpy_net.Net("tanh", 784, sides.CHECK_TRAIN_WIDTH, 3, 10, seen["checkpoint"].parameters.astype(float))
+    with h5py.File(seen["--data"]) as data:
+        loss = net.loss(data["train/images"][()].astype(float), np.eye(10)[data["train/labels"][()]], "cross_entropy")
+    assert seen["loss"][0] == pytest.approx(loss, rel=1e-5)  # float32 against the second trainer's float64
+    assert seen["loss"][-1] < 0.99 * seen["loss"][0]
 
 
 def test_check_counts_standard_errors():

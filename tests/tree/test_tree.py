@@ -26,16 +26,16 @@ HEADERS = {
     "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
-    "grid": "grid generator key",
+    "grid": "grid generator key part",
     "study": "probe record advise cost data loss optimizer net train study",
     "config": "sweep",
-    "file": "store view checkpoint dataset",
-    "run": "plan run theory_file simulate",
+    "file": "store view merge checkpoint dataset",
+    "run": "plan run theory_file simulate share_data merge_files",
 }
 
 # Folders in which a foreign header may be included.
 HOMES = {
-    "mpi.h": {"file", "run", "include/eoc/store.h", "include/eoc/run.h"},
+    "mpi.h": {"file", "run", "include/eoc/store.h", "include/eoc/run.h", "include/eoc/share_data.h"},
     "hdf5.h": {"file"},
     "hdf5_hl.h": {"file"},
     "cblas.h": {"core"},

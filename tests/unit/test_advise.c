@@ -264,7 +264,13 @@ static void every_activation_at_the_ends(void **state)
     (void)state;
     static const int depths[] = {1, 2, 10000};
     for (int row = 0; row < eoc_activation_count(); row++) {
+        const eoc_activation activation = {.kind = eoc_activation_row(row)};
         for (size_t k = 0; k < sizeof depths / sizeof depths[0]; k++) {
+            if (eoc_activation_features(&activation) > 1) {
+                eoc_advice none;
+                assert_int_equal(eoc_advise(&activation, 2, depths[k], &none), EOC_ERR_USAGE);
+                continue;
+            }
             const eoc_advice a = advise(eoc_activation_row(row)->name, 2, depths[k]);
             assert_in_range(a.recommended, 0, a.num_rows - 1);
             for (int i = 0; i < a.num_rows; i++) {

@@ -31,45 +31,61 @@ typedef struct {
     const char *inputs;
     int points; /* of gaussian and circle */
     double correlation;
-    int probes; /* tangents; 0: no Jacobian */
+    int probes;               /* tangents; 0: no Jacobian */
+    const char *architecture; /* NULL: fully_connected */
 } network_case;
 
 /* Columns (inputs and tangents) from 1 to beyond the width; nearly and exactly parallel, opposite and equal inputs. */
 static const network_case cases[] = {
-    {"linear", "gaussian", 1.0, 0.0, 4, 3, "pair", 0, 0.6, 1},
-    {"linear", "gaussian", 1.0, 0.2, 5, 4, "gaussian", 5, 0.0, 1},
-    {"linear", "orthogonal", 1.3, 0.0, 4, 3, "pair", 0, 0.6, 1},
-    {"linear", "orthogonal", 1.0, 0.1, 6, 4, "gaussian", 4, 0.0, 1},
-    {"tanh", "gaussian", 1.8, 0.05, 8, 6, "pair", 0, 0.6, 1},
-    {"tanh", "orthogonal", 1.8, 0.05, 8, 6, "pair", 0, 0.6, 1},
-    {"tanh", "gaussian", 2.5, 0.0, 4, 5, "circle", 3, 0.0, 2},
-    {"tanh", "orthogonal", 2.5, 0.0, 4, 5, "circle", 3, 0.0, 2},
-    {"tanh", "gaussian", 3.0, 0.1, 6, 3, "gaussian", 6, 0.0, 1},
-    {"tanh", "orthogonal", 3.0, 0.1, 6, 3, "gaussian", 6, 0.0, 1},
-    {"tanh", "gaussian", 1.5, 0.1, 5, 4, "gaussian", 9, 0.0, 3},
-    {"tanh", "orthogonal", 1.5, 0.1, 5, 4, "gaussian", 9, 0.0, 3},
-    {"tanh", "orthogonal", 1.5, 0.1, 7, 4, "gaussian", 4, 0.0, 2}, /* inputs + tangents + cotangents beyond the width */
-    {"relu", "gaussian", 2.0, 0.0, 8, 10, "pair", 0, 0.6, 1},
-    {"relu", "orthogonal", 2.0, 0.0, 8, 6, "pair", 0, 0.6, 1},
-    {"relu", "gaussian", 2.0, 0.1, 4, 4, "circle", 5, 0.0, 2},
-    {"relu", "orthogonal", 2.0, 0.1, 4, 4, "circle", 5, 0.0, 2},
-    {"relu", "gaussian", 2.0, 0.0, 4, 6, "single", 0, 0.0, 3},
-    {"relu", "orthogonal", 2.0, 0.0, 4, 6, "single", 0, 0.0, 3},
-    {"relu", "he_normal", 1.0, 0.0, 16, 8, "pair", 0, 0.9, 1},
-    {"tanh", "small_normal", 600.0, 0.02, 16, 5, "pair", 0, 0.3, 2},
-    {"tanh", "glorot_normal", 1.5, 0.1, 12, 5, "circle", 4, 0.0, 1},
-    {"tanh", "gaussian", 1.0, 0.05, 4, 1, "pair", 0, 0.6, 1},
-    {"tanh", "orthogonal", 1.0, 0.05, 4, 1, "pair", 0, 0.6, 1},
-    {"tanh", "gaussian", 2.0, 0.1, 6, 2, "pair", 0, 1.0, 2},    /* equal inputs */
-    {"relu", "orthogonal", 2.0, 0.0, 6, 2, "pair", 0, -1.0, 2}, /* opposite inputs */
-    {"erf", "orthogonal", 1.2, 0.01, 4, 8, "pair", 0, 0.999, 1},
-    {"erf", "gaussian", 1.2, 0.01, 4, 8, "pair", 0, 0.999, 0},
-    {"sin", "gaussian", 3.0, 0.0, 6, 3, "pair", 0, -0.5, 3},
-    {"gelu", "orthogonal", 2.0, 0.1, 5, 3, "gaussian", 3, 0.0, 0},
-    {"tanh", "gaussian", 1.5, 0.05, 64, 3, "pair", 0, 0.6, 1},
-    {"tanh", "orthogonal", 1.5, 0.05, 64, 3, "pair", 0, 0.6, 1},
-    {"relu", "gaussian", 2.0, 0.0, 32, 10, "gaussian", 4, 0.0, 1},
-    {"relu", "orthogonal", 2.0, 0.0, 32, 10, "pair", 0, 0.6, 1},
+    {"linear", "gaussian", 1.0, 0.0, 4, 3, "pair", 0, 0.6, 1, NULL},
+    {"linear", "gaussian", 1.0, 0.2, 5, 4, "gaussian", 5, 0.0, 1, NULL},
+    {"linear", "orthogonal", 1.3, 0.0, 4, 3, "pair", 0, 0.6, 1, NULL},
+    {"linear", "orthogonal", 1.0, 0.1, 6, 4, "gaussian", 4, 0.0, 1, NULL},
+    {"tanh", "gaussian", 1.8, 0.05, 8, 6, "pair", 0, 0.6, 1, NULL},
+    {"tanh", "orthogonal", 1.8, 0.05, 8, 6, "pair", 0, 0.6, 1, NULL},
+    {"tanh", "gaussian", 2.5, 0.0, 4, 5, "circle", 3, 0.0, 2, NULL},
+    {"tanh", "orthogonal", 2.5, 0.0, 4, 5, "circle", 3, 0.0, 2, NULL},
+    {"tanh", "gaussian", 3.0, 0.1, 6, 3, "gaussian", 6, 0.0, 1, NULL},
+    {"tanh", "orthogonal", 3.0, 0.1, 6, 3, "gaussian", 6, 0.0, 1, NULL},
+    {"tanh", "gaussian", 1.5, 0.1, 5, 4, "gaussian", 9, 0.0, 3, NULL},
+    {"tanh", "orthogonal", 1.5, 0.1, 5, 4, "gaussian", 9, 0.0, 3, NULL},
+    {"tanh", "orthogonal", 1.5, 0.1, 7, 4, "gaussian", 4, 0.0, 2,
+     NULL}, /* inputs + tangents + cotangents beyond the width */
+    {"relu", "gaussian", 2.0, 0.0, 8, 10, "pair", 0, 0.6, 1, NULL},
+    {"relu", "orthogonal", 2.0, 0.0, 8, 6, "pair", 0, 0.6, 1, NULL},
+    {"relu", "gaussian", 2.0, 0.1, 4, 4, "circle", 5, 0.0, 2, NULL},
+    {"relu", "orthogonal", 2.0, 0.1, 4, 4, "circle", 5, 0.0, 2, NULL},
+    {"relu", "gaussian", 2.0, 0.0, 4, 6, "single", 0, 0.0, 3, NULL},
+    {"relu", "orthogonal", 2.0, 0.0, 4, 6, "single", 0, 0.0, 3, NULL},
+    {"relu", "he_normal", 1.0, 0.0, 16, 8, "pair", 0, 0.9, 1, NULL},
+    {"tanh", "small_normal", 600.0, 0.02, 16, 5, "pair", 0, 0.3, 2, NULL},
+    {"tanh", "glorot_normal", 1.5, 0.1, 12, 5, "circle", 4, 0.0, 1, NULL},
+    {"tanh", "gaussian", 1.0, 0.05, 4, 1, "pair", 0, 0.6, 1, NULL},
+    {"tanh", "orthogonal", 1.0, 0.05, 4, 1, "pair", 0, 0.6, 1, NULL},
+    {"tanh", "gaussian", 2.0, 0.1, 6, 2, "pair", 0, 1.0, 2, NULL},    /* equal inputs */
+    {"relu", "orthogonal", 2.0, 0.0, 6, 2, "pair", 0, -1.0, 2, NULL}, /* opposite inputs */
+    {"erf", "orthogonal", 1.2, 0.01, 4, 8, "pair", 0, 0.999, 1, NULL},
+    {"erf", "gaussian", 1.2, 0.01, 4, 8, "pair", 0, 0.999, 0, NULL},
+    {"sin", "gaussian", 3.0, 0.0, 6, 3, "pair", 0, -0.5, 3, NULL},
+    {"gelu", "orthogonal", 2.0, 0.1, 5, 3, "gaussian", 3, 0.0, 0, NULL},
+    {"tanh", "gaussian", 1.5, 0.05, 64, 3, "pair", 0, 0.6, 1, NULL},
+    {"tanh", "orthogonal", 1.5, 0.05, 64, 3, "pair", 0, 0.6, 1, NULL},
+    {"relu", "gaussian", 2.0, 0.0, 32, 10, "gaussian", 4, 0.0, 1, NULL},
+    {"relu", "orthogonal", 2.0, 0.0, 32, 10, "pair", 0, 0.6, 1, NULL},
+    {"crelu", "gaussian", 1.5, 0.1, 5, 4, "pair", 0, 0.6, 1, "fully_connected"},
+    {"crelu", "orthogonal", 1.5, 0.1, 5, 4, "gaussian", 4, 0.0, 2, "fully_connected"},
+    {"crelu", "looks_linear", 1.2, 0.1, 5, 4, "pair", 0, 0.6, 2, "fully_connected"},
+    {"crelu", "looks_linear_gaussian", 1.2, 0.0, 5, 4, "gaussian", 3, 0.0, 1, "fully_connected"},
+    {"relu", "gaussian", 2.0, 0.0, 6, 4, "pair", 0, 0.6, 1, "residual"},
+    {"tanh", "orthogonal", 2.0, 0.1, 6, 4, "pair", 0, 0.6, 2, "residual(branch=1/sqrt(depth))"},
+    {"tanh", "gaussian", 1.8, 0.1, 5, 4, "gaussian", 3, 0.0, 1, "residual(form=reduced, skip=0.9)"},
+    {"tanh", "gaussian", 1.8, 0.1, 5, 4, "pair", 0, 0.6, 1, "residual(form=full)"},
+    {"crelu", "orthogonal", 1.8, 0.1, 5, 4, "pair", 0, 0.6, 1, "residual(form=full, branch=0.5)"},
+    {"tanh", "gaussian", 1.8, 0.1, 6, 4, "gaussian", 4, 0.0, 1, "fully_connected(normalization=batch)"},
+    {"relu", "orthogonal", 1.8, 0.0, 12, 4, "gaussian", 5, 0.0, 1, "fully_connected(normalization=batch)"},
+    {"relu", "gaussian", 1.8, 0.0, 6, 4, "gaussian", 4, 0.0, 1, "residual(normalization=batch)"},
+    {"tanh", "gaussian", 1.8, 0.1, 6, 4, "pair", 0, 0.6, 1, "fully_connected(normalization=layer)"},
+    {"tanh", "orthogonal", 1.8, 0.1, 6, 4, "pair", 0, 0.6, 1, "fully_connected(keep=0.8)"},
 };
 enum { NUM_CASES = sizeof cases / sizeof cases[0] };
 
@@ -77,7 +93,8 @@ static eoc_network network_of(const network_case *c)
 {
     eoc_network n = {
         .depth = c->depth, .width = c->width, .weight_variance = c->weight_variance, .bias_variance = c->bias_variance};
-    assert_int_equal(eoc_architecture_find("fully_connected", &n.architecture), EOC_OK);
+    assert_int_equal(eoc_architecture_find(c->architecture ? c->architecture : "fully_connected", &n.architecture),
+                     EOC_OK);
     assert_int_equal(eoc_activation_find(c->activation, &n.activation), EOC_OK);
     assert_int_equal(eoc_initializer_find(c->initializer, &n.initializer), EOC_OK);
     return n;
@@ -162,6 +179,7 @@ static void draw(const network_case *c, const eoc_sampler *sampler, uint32_t see
 {
     eoc_network network = network_of(c);
     eoc_probe probe = probe_of(c);
+    probe.needs = network.architecture.kind->needs(&network);
     eoc_probe_workspace *workspace = NULL;
     /* Memory for a larger network: it is measured for the samplers of the table, of which the faulty ones keep more. */
     assert_int_equal(eoc_probe_workspace_create(&probe, 8 * c->depth, 2 * c->width, &workspace), EOC_OK);
@@ -220,9 +238,9 @@ static void compare(int index, const eoc_sampler *sampler, samples_family *famil
     assert_true(values && ranks);
     draw(c, sampler, 1000 + (uint32_t)index, count, 0, values);
     draw(c, eoc_sampler_find("explicit"), 2000 + (uint32_t)index, count, count, values);
-    char name[80], where[256];
-    snprintf(name, sizeof name, "%s %s width %d depth %d %s", c->activation, c->initializer, c->width, c->depth,
-             c->inputs);
+    char name[120], where[256];
+    snprintf(name, sizeof name, "%s %s %s width %d depth %d %s", c->architecture ? c->architecture : "", c->activation,
+             c->initializer, c->width, c->depth, c->inputs);
     for (int k = 0; k < NUM_VALUES; k++) {
         const int distance = samples_distance(values + (size_t)k * row, count, ranks + (size_t)k * row);
         if (has(c, k)) {

@@ -19,15 +19,15 @@ typedef struct {
     double per_layer[8][DEPTH], m1, m2;
 } values;
 
-static eoc_network network_of(const char *activation, const char *initializer, double weight_variance,
-                              double bias_variance)
+static eoc_network network_of(const char *architecture, const char *activation, const char *initializer,
+                              double weight_variance, double bias_variance)
 {
     eoc_network n = {.depth = DEPTH,
                      .width = WIDTH,
                      .weight_variance = weight_variance,
                      .bias_variance = bias_variance,
                      .key = {{5, 6}}};
-    assert_int_equal(eoc_architecture_find("fully_connected", &n.architecture), EOC_OK);
+    assert_int_equal(eoc_architecture_find(architecture, &n.architecture), EOC_OK);
     assert_int_equal(eoc_activation_find(activation, &n.activation), EOC_OK);
     assert_int_equal(eoc_initializer_find(initializer, &n.initializer), EOC_OK);
     return n;
@@ -74,7 +74,7 @@ static int run(const eoc_probe *probe, const eoc_network *network, eoc_probe_wor
     assert_true(eoc_probe_run(probe, network, 1.0, layers, DEPTH, workspace, NULL, &rows, &outcome));
     assert_int_equal(outcome.status, EOC_DONE);
     assert_int_equal(outcome.last_layer, DEPTH);
-    return eoc_probe_segments(workspace, network, probe->sampler).length;
+    return eoc_probe_segments(probe, workspace, network, probe->sampler).length;
 }
 
 /* A workspace within so many bytes; for a larger network than the one that is probed, as in a sweep, or for it. */
@@ -95,7 +95,7 @@ static unsigned compare_lengths(const eoc_probe *probe, const eoc_network *netwo
     values whole, cut;
     unsigned lengths = 0;
     assert_int_equal(run_within(probe, network, DEPTH, WIDTH, 1e9, &whole), DEPTH);
-    for (double bytes = 0.0; bytes < 60e3; bytes += 400.0) {
+    for (double bytes = 0.0; bytes < 160e3; bytes += bytes < 60e3 ? 400.0 : 3000.0) {
         lengths |= 1U << (unsigned)run_within(probe, network, DEPTH, WIDTH, bytes, &cut);
         assert_memory_equal(&whole, &cut, sizeof whole);
     }
@@ -107,11 +107,19 @@ static unsigned compare_lengths(const eoc_probe *probe, const eoc_network *netwo
 static const struct {
     const char *activation;
     double weight_variance, bias_variance;
-} networks[] = {{"tanh", 1.6, 0.1},
-                {"relu", 2.0, 0.0},
-                {"relu", 1e-80, 0.0}, /* the scale leaves the range of doubles: exponents are carried */
-                {"linear", 1e90, 0.0},
-                {"tanh", 1e-90, 0.0}}; /* so small that it is linear */
+    const char *architecture;
+} networks[] = {{"tanh", 1.6, 0.1, "fully_connected"},
+                {"relu", 2.0, 0.0, "fully_connected"},
+                {"relu", 1e-80, 0.0, "fully_connected"}, /* the scale leaves the range of doubles: exponents carried */
+                {"linear", 1e90, 0.0, "fully_connected"},
+                {"tanh", 1e-90, 0.0, "fully_connected"}, /* so small that it is linear */
+                {"crelu", 1.0, 0.1, "fully_connected(keep=0.8)"},
+                {"tanh", 1.6, 0.1, "fully_connected(normalization=batch, keep=0.7)"},
+                {"crelu", 1e50, 0.0, "fully_connected(normalization=layer)"},
+                {"relu", 1e50, 0.0, "residual(skip=1000000, branch=1000000, keep=0.7)"},
+                {"crelu", 2.0, 0.1, "residual(normalization=batch)"},
+                {"tanh", 2.0, 0.1, "residual(form=reduced, normalization=layer)"},
+                {"crelu", 2.0, 0.1, "residual(form=full, normalization=batch, keep=0.9)"}};
 enum { NUM_NETWORKS = sizeof networks / sizeof networks[0] };
 
 static void same_bits(void **state)
@@ -123,9 +131,10 @@ static void same_bits(void **state)
     unsigned lengths = 0;
     for (int i = 0; i < NUM_NETWORKS * 2 * 2 * 3; i++) {
         const int k = i / 12;
-        const eoc_network network =
-            network_of(networks[k].activation, laws[i % 2], networks[k].weight_variance, networks[k].bias_variance);
-        const eoc_probe probe = probe_of(samplers[i / 2 % 2], EOC_STATISTIC_FORWARD | way_back[i / 4 % 3]);
+        const eoc_network network = network_of(networks[k].architecture, networks[k].activation, laws[i % 2],
+                                               networks[k].weight_variance, networks[k].bias_variance);
+        eoc_probe probe = probe_of(samplers[i / 2 % 2], EOC_STATISTIC_FORWARD | way_back[i / 4 % 3]);
+        probe.needs = network.architecture.kind->needs(&network);
         lengths |= compare_lengths(&probe, &network);
     }
     /* Whole, and lengths that divide the depth or do not: the test did cut. */

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 
-from .sides import EocProbe, NotMeasured, TorchProbe, check_sides, choose, torch_command
+from .sides import NotMeasured, choose, kind_of_check
 
 
 def say(text):
@@ -15,11 +15,10 @@ def say(text):
 
 
 class Bench:
-    """What the sides need of their host: the program, the PyTorch script, a folder for files, a place for versions."""
+    """What the sides need of their host: the program, a folder for files, a place for versions."""
 
     def __init__(self, program):
         self.program = program
-        self.torch_script = torch_command()
         self.versions = {}
         self.folder = tempfile.TemporaryDirectory(prefix="eoc-bench-")
         self.numbers = itertools.count()
@@ -87,13 +86,6 @@ def measure_row(bench, row, quick):
     return measured
 
 
-def kind_of(row):
-    """What the check of a row depends on, sizes apart; None where the row is not eoc's probe beside PyTorch's."""
-    if not isinstance(row.eoc, EocProbe) or not isinstance(row.beside, TorchProbe):
-        return None
-    return row.eoc.initializer, row.eoc.sampler, row.eoc.statistics, row.beside.initializer, row.beside.variant
-
-
 @dataclass
 class Check:
     """Whether both sides compute the same thing, at small width and depth."""
@@ -104,13 +96,14 @@ class Check:
 
 
 def check_rows(bench, rows):
-    """One check for each kind of probe that the rows compare, before anything is timed."""
+    """One check for each kind of work that the rows compare, before anything is timed."""
     checks = {}
     for row in rows:
-        kind = kind_of(row)
-        if kind is None or kind in checks:
+        found = kind_of_check(row.eoc, row.beside)
+        if found is None or found[0] in checks:
             continue
-        check = Check(f"{row.eoc.initializer} {row.eoc.sampler}, {' + '.join(row.eoc.statistics)}; PyTorch {row.beside.initializer}")
+        kind, title, check_sides = found
+        check = Check(title)
         try:
             check.output = check_sides(bench, row.eoc, row.beside)
         except NotMeasured as reason:
@@ -124,7 +117,8 @@ def measure_rows(bench, rows, checks, quick):
     """A row whose sides do not compute the same is not timed."""
     results = []
     for row in rows:
-        check = checks.get(kind_of(row))
+        found = kind_of_check(row.eoc, row.beside)
+        check = checks.get(found[0]) if found else None
         failed = check is not None and check.failure
         results.append(Measured(row, failure=check.failure) if failed else measure_row(bench, row, quick))
     return results

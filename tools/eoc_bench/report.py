@@ -65,7 +65,7 @@ def machine_lines(machine, versions):
     lines = [f"{machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}; "
              f"load before the start {machine['load']:.2f}."]
     program, _, *libraries = machine["eoc"]
-    lines.append(f"{program} ({machine['build_type']} build): {'; '.join(libraries)}. float64; explicit weights have float32 resolution.")
+    lines.append(f"{program} ({machine['build_type']} build): {'; '.join(libraries)}. float64, explicit weights have float32 resolution; training float32.")
     if versions:
         lines.append(f"PyTorch {versions['torch']}, {versions['threads']} thread: {versions['blas']}. float32.")
     return lines
@@ -74,7 +74,7 @@ def machine_lines(machine, versions):
 def markdown(machine, versions, results, quick):
     lines = [*machine_lines(machine, versions), ""]
     lines.append("One core each, both sides in turn; medians over the rounds, in brackets least to greatest. eoc's time is that of a network "
-                 "(median of a round's networks), without the program's start." + (" Quick form: few rounds." if quick else ""))
+                 "(median of a round's networks) or of a step, without the program's start." + (" Quick form: few rounds." if quick else ""))
     lines += ["", "| what | eoc | beside it | ratio | rounds | to reach |", "|---|---|---|---|---|---|"]
     lines += [table_line(measured) for measured in results]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .setting import GRADIENT, JACOBIAN
-from .sides import EocProbe, EocRun, EocTheory, TorchProbe
+from .sides import EocProbe, EocRun, EocTheory, EocTrain, TorchProbe, TorchTrain
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ LAYER = Unit("a layer", lambda side: side.depth)
 ENTRY = Unit("a layer, column and unit", lambda side: side.depth * side.columns * side.width)
 RUN = Unit("a run", lambda side: 1)
 COMMAND = Unit("a command", lambda side: 1)
+STEP = Unit("a step", lambda side: 1)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ ROWS = (
     Row("explicit-1000", "probe, gaussian, explicit: N = 1000, L = 100, forward + gradient", "3 times PyTorch, memory O(L N B)",
         EocProbe("gaussian", "explicit", GRADIENT, 1000, 100, (3, 7)),
         TorchProbe("gaussian", GRADIENT, 1000, 100, (2, 5))),
+    Row("train-1000", "training, N = 1000, B = 128: 10 layers, tanh, 784 features, 10 classes, SGD", "as fast as PyTorch",
+        EocTrain("sgd", 1000, 10, 128, (12, 36)), TorchTrain("sgd", 1000, 10, 128, (8, 20)), unit=STEP),
+    Row("train-256", "the same, N = 256", "1.5 times PyTorch",
+        EocTrain("sgd", 256, 10, 128, (120, 900)), TorchTrain("sgd", 256, 10, 128, (60, 300)), unit=STEP),
+    Row("train-256-momentum", "the same, N = 256, momentum", "",
+        EocTrain("momentum", 256, 10, 128, (120, 900)), TorchTrain("momentum", 256, 10, 128, (60, 300)), unit=STEP),
     Row("theory-map", "eoc theory: 41 x 41 points, tanh, all quantities, curves of 100 layers", "1 s",
         EocTheory(41, 100), unit=COMMAND),
     Row("two-ranks", "two ranks on two cores beside one rank, gaussian, explicit, N = 400, L = 100", "1.9 times one rank",

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Optional
 
-from .setting import ACTIVATION, BIAS_VARIANCE, CORRELATION, DISAGREES, GRADIENT, INPUT_VARIANCE, INPUTS, JACOBIAN, WEIGHT_VARIANCE
+from .setting import (ACTIVATION, BIAS_VARIANCE, CLASSES, CORRELATION, DISAGREES, FEATURES, GRADIENT, INPUT_VARIANCE, INPUTS, JACOBIAN,
+                      LEARNING_RATE, WEIGHT_VARIANCE)
 
 
 class NotMeasured(Exception):
@@ -50,10 +52,13 @@ def run_command(arguments):
         os.close(ended)
         if process.wait() != 0:
             output.seek(0)
-            words = " ".join(output.read().strip().splitlines()[-4:]) or "no message"
-            verb = "refuses the work" if process.returncode == 2 else "failed"
-            raise NotMeasured(f"{os.path.basename(arguments[0])} {verb} (exit code {process.returncode}): {words}")
+            raise failure(arguments, process.returncode, output.read())
     return wall, peak or None
+
+
+def failure(arguments, code, output):
+    words = " ".join(output.strip().splitlines()[-4:]) or "no message"
+    return NotMeasured(f"{os.path.basename(arguments[0])} {'refuses the work' if code == 2 else 'failed'} (exit code {code}): {words}")
 
 
 def sweep_text(grid, sampler, probe_statistics, seed=1):
@@ -177,30 +182,14 @@ class EocTheory:
     stop = EocProbe.stop
 
 
-@dataclass
-class TorchProbe:
-    """The PyTorch script, kept running between rounds: the median of so many networks a round."""
+class TorchScript:
+    """A PyTorch script, kept running between rounds: the median of so many pieces of work a round. Its sides say which work."""
 
-    initializer: str
-    statistics: tuple
-    width: int
-    depth: int
-    networks: tuple  # a round: quick, full
-    variant: str = "by-hand"
-
-    columns = INPUTS
     program = "torch"
 
-    def describe(self):
-        return f"PyTorch, {self.initializer}, N = {self.width}, L = {self.depth}, {' + '.join(self.statistics)}, float32"
-
-    def options(self):
-        return ["--initializer", self.initializer, "--variant", self.variant]
-
     def start(self, bench, quick):
-        self.count = choose(self.networks, quick)
-        command = [*bench.torch_script, *self.options(), "--width", str(self.width), "--depth", str(self.depth),
-                   "--statistics", ",".join(self.statistics), "--serve"]
+        self.count = choose(self.amounts(), quick)
+        command = [*torch_command(self.module), *self.options(), *self.shape(), "--serve"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         bench.versions.update(self.read())
 
@@ -226,12 +215,166 @@ class TorchProbe:
         self.process.stderr.close()
 
 
-def check_sides(bench, eoc, torch):
+@dataclass
+class TorchProbe(TorchScript):
+    """Networks, probed."""
+
+    initializer: str
+    statistics: tuple
+    width: int
+    depth: int
+    networks: tuple  # a round: quick, full
+    variant: str = "by-hand"
+
+    columns = INPUTS
+    module = "torch_probe"
+
+    def describe(self):
+        return f"PyTorch, {self.initializer}, N = {self.width}, L = {self.depth}, {' + '.join(self.statistics)}, float32"
+
+    def amounts(self):
+        return self.networks
+
+    def options(self):
+        return ["--initializer", self.initializer, "--variant", self.variant]
+
+    def shape(self):
+        return ["--width", str(self.width), "--depth", str(self.depth), "--statistics", ",".join(self.statistics)]
+
+
+@dataclass
+class EocTrain:
+    """eoc run of one training at two numbers of steps: a step is the difference of run/seconds over that of the steps, so that neither
+    the drawing of weights nor the evaluation of losses counts."""
+
+    optimizer: str
+    width: int
+    depth: int
+    batch: int
+    steps: tuple  # quick, full: the larger number; the smaller is a sixth of it
+
+    program = "eoc"
+
+    def describe(self):
+        return (f"eoc, training with {self.optimizer}, N = {self.width}, L = {self.depth}, B = {self.batch}, {FEATURES} features, "
+                f"{CLASSES} classes, float32")
+
+    def start(self, bench, quick):
+        more = choose(self.steps, quick)
+        self.counts = more // 6, more
+        dataset = f"gaussian_classes(features={FEATURES}, classes={CLASSES}, train={10 * self.batch}, test={CLASSES})"
+        self.runs = [write_sweep(bench, training_text(self, dataset, self.batch, count, LEARNING_RATE, "every 100000000", CLASSES))
+                     for count in self.counts]
+        self.program_path = bench.program
+
+    def measure(self):
+        import h5py
+
+        seconds, walls, peaks = [], [], []
+        for sweep, result in self.runs:
+            wall, peak = run_command([self.program_path, "run", "--quiet", "--overwrite", "-o", result, sweep])
+            with h5py.File(result, "r") as file:
+                if not (file["run/status"][...] == 2).all() or (file["train/divergence_step"][...] >= 0).any():
+                    raise NotMeasured("eoc: the training failed or diverged")
+                seconds.append(float(file["run/seconds"][...].item()))
+            walls.append(wall)
+            peaks.append(peak)
+        return Sample((seconds[1] - seconds[0]) / (self.counts[1] - self.counts[0]), sum(walls), max(p for p in peaks if p))
+
+    def stop(self):
+        for path in [path for pair in getattr(self, "runs", []) for path in pair]:
+            if os.path.exists(path):
+                os.remove(path)
+
+
+def training_text(side, dataset, batch, steps, learning_rate, record, evaluated):
+    grid = point("gaussian", side.width, side.depth, 1)
+    keys = {"dataset": f"'{dataset}'", "preprocessing": "raw", "optimizer": side.optimizer, "learning_rate": learning_rate, "batch": batch,
+            "steps": steps, "record": record, "evaluation_samples": evaluated}
+    lines = ["title: bench", "seed: 1", "grid:", *(f"  {key}: {value}" for key, value in grid.items()),
+             "train:", *(f"  {key}: {value}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class TorchTrain(TorchScript):
+    """Steps of training, timed in so many pieces; no weights are drawn and no losses evaluated between them."""
+
+    optimizer: str
+    width: int
+    depth: int
+    batch: int
+    steps: tuple  # a round: quick, full
+
+    module = "torch_train"
+
+    def describe(self):
+        return (f"PyTorch, training with {self.optimizer}, N = {self.width}, L = {self.depth}, B = {self.batch}, {FEATURES} features, "
+                f"{CLASSES} classes, float32")
+
+    def amounts(self):
+        return self.steps
+
+    def options(self):
+        return ["--optimizer", self.optimizer]
+
+    def shape(self):
+        return ["--width", str(self.width), "--depth", str(self.depth), "--batch", str(self.batch)]
+
+
+def check_probes(bench, eoc, torch):
     """Small networks of both sides agree: what the PyTorch script's --check printed. Raises NotMeasured where they do not."""
     grid = point(eoc.initializer, CHECK_WIDTH, CHECK_DEPTH, CHECK_REPLICAS)
     sweep, result = write_sweep(bench, sweep_text(grid, eoc.sampler, eoc.statistics))
     run_command([bench.program, "run", "--quiet", "--overwrite", "-o", result, sweep])
-    done = subprocess.run([*bench.torch_script, *torch.options(), "--check", result], stdin=subprocess.DEVNULL, capture_output=True,
+    return ask_torch(torch, ["--check", result])
+
+
+def check_trainings(bench, eoc, torch):
+    """From the same weights both sides have the same losses, step by step on the same whole set."""
+    side = EocTrain(eoc.optimizer, CHECK_TRAIN_WIDTH, eoc.depth, eoc.batch, eoc.steps)
+    data = bench.new_path("h5")
+    write_classes(data, eoc.batch)
+    weights = keep_initial_weights(bench, side, data)
+    text = training_text(side, data, side.batch, CHECK_STEPS, LEARNING_RATE, "all", 0)
+    sweep, result = write_sweep(bench, text)
+    run_command([bench.program, "run", "--quiet", "--overwrite", "-o", result, sweep])
+    return ask_torch(torch, ["--width", str(side.width), "--depth", str(side.depth), "--batch", str(side.batch),
+                             "--check", result, "--data", data, "--weights", weights])
+
+
+def write_classes(path, count):
+    """So many training samples as the bench's synthetic set has them: normals about a mean for each class."""
+    import h5py
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    means = rng.standard_normal((CLASSES, FEATURES))
+    with h5py.File(path, "w") as file:
+        for part in ("train", "test"):
+            label = np.arange(count) % CLASSES
+            file[f"{part}/labels"] = label.astype(np.int32)
+            file[f"{part}/images"] = (0.1 * means[label] + rng.standard_normal((count, FEATURES))).astype(np.float32)
+
+
+def keep_initial_weights(bench, side, data):
+    """The path of a checkpoint of a training that does not move: at the least learning rate, stopped by a signal when there is one."""
+    sweep, result = write_sweep(bench, training_text(side, data, side.batch, 1000000, 1e-12, "every 100000000", 1))
+    kept = f"{result}.unit-0.checkpoint"
+    command = [bench.program, "run", "--quiet", "--checkpoint-interval", "0", "-o", result, sweep]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not os.path.exists(kept) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    _, words = process.communicate()
+    if not os.path.exists(kept):
+        raise failure(command, process.returncode, words)
+    return kept
+
+
+def ask_torch(torch, options):
+    done = subprocess.run([*torch_command(torch.module), *torch.options(), *options], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False)
     if done.returncode == DISAGREES:
         raise NotMeasured(f"eoc and PyTorch do not compute the same:\n{done.stdout}")
@@ -242,7 +385,19 @@ def check_sides(bench, eoc, torch):
 
 # Small enough that a wrong law at finite width would show, and that the check takes two seconds.
 CHECK_WIDTH, CHECK_DEPTH, CHECK_REPLICAS = 60, 8, 1000
+CHECK_TRAIN_WIDTH, CHECK_STEPS = 256, 20
 
 
-def torch_command():
-    return [sys.executable, "-B", "-m", "eoc_bench.torch_probe"]
+def torch_command(module):
+    return [sys.executable, "-B", "-m", f"eoc_bench.{module}"]
+
+
+def kind_of_check(eoc, beside):
+    """(what the check of two sides depends on, sizes apart; its title; what does it), or None where one has no other beside it."""
+    if isinstance(eoc, EocProbe) and isinstance(beside, TorchProbe):
+        kind = (eoc.initializer, eoc.sampler, eoc.statistics, beside.initializer, beside.variant)
+        return kind, f"{eoc.initializer} {eoc.sampler}, {' + '.join(eoc.statistics)}; PyTorch {beside.initializer}", check_probes
+    if isinstance(eoc, EocTrain) and isinstance(beside, TorchTrain):
+        kind = (eoc.optimizer, eoc.depth, eoc.batch)
+        return kind, f"training with {eoc.optimizer}, L = {eoc.depth}, B = {eoc.batch}", check_trainings
+    return None

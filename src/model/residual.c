@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Residual networks: a stream h^l = skip h^(l-1) + branch f_l(h^(l-1)), l = 2..L, from the lift h^1 = W^1 x + b^1.
+ *
+ *   pre_activation  f_l(h) = W phi(norm(h)) + b             Balduzzi et al. 2017; He et al. 2016
+ *   reduced         f_l(h) = phi(norm(W h + b))             Yang & Schoenholz 2017
+ *   full            f_l(h) = V phi(norm(W h + b)) + a       Yang & Schoenholz 2017
+ */
+#include "layer_parts.h"
+
+#include "eoc/linalg.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef enum { PRE_ACTIVATION, REDUCED, FULL } block_form;
+
+enum { BRANCH = EOC_NUM_COMMON_PARAMETERS, SKIP, FORM };
+
+static const char *const branch_words[] = {"1/sqrt(depth)", NULL};
+static const char *const form_words[] = {"pre_activation", "reduced", "full", NULL};
+
+typedef struct {
+    block_form form;
+    double skip, branch;
+} block;
+
+static block block_of(const eoc_network *network)
+{
+    const double *const p = network->architecture.parameters;
+    return (block){.form = (block_form)p[FORM],
+                   .skip = p[SKIP],
+                   .branch = p[BRANCH] < 0.0 ? 1.0 / sqrt((double)network->depth) : p[BRANCH]};
+}
+
+static eoc_status check(const eoc_network *network)
+{
+    EOC_REQUIRE(block_of(network).form != REDUCED || eoc_activation_features(&network->activation) == 1, EOC_ERR_USAGE,
+                "form=reduced adds phi(z) to the stream unit by unit, and %s has two features a unit; accepted with "
+                "it: form=pre_activation or form=full",
+                network->activation.kind->name);
+    return EOC_OK;
+}
+
+static bool in_theory(const eoc_network *network)
+{
+    (void)network;
+    return false;
+}
+
+static eoc_layer_needs needs(const eoc_network *network)
+{
+    return (eoc_layer_needs){.features = eoc_activation_features(&network->activation),
+                             .normalized = eoc_network_norm(network).rule != EOC_NORM_NONE,
+                             .second_matrix = block_of(network).form == FULL,
+                             .scratch = true,
+                             .coupled = eoc_network_norm(network).rule == EOC_NORM_BATCH};
+}
+
+static int width(const eoc_network *network, int l)
+{
+    (void)l;
+    return network->width;
+}
+
+/* W of the lift and of the blocks. */
+static eoc_matrix weights(const eoc_network *network, int l)
+{
+    return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT, l > 1 && block_of(network).form == PRE_ACTIVATION);
+}
+
+/* The matrix that meets the features of a block, if there is one, and what the sampler keeps of it. */
+static eoc_matrix feature_matrix(const eoc_network *network, int l)
+{
+    const bool full = block_of(network).form == FULL;
+    return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT + (full ? 1 : 0), true);
+}
+
+static void *feature_kept(const block *b, const eoc_layer *layer)
+{
+    return b->form == FULL ? layer->second_kept : layer->kept;
+}
+
+static void note_gram(eoc_layer *layer, const eoc_batch *x)
+{
+    eoc_linalg_gram(x->values, x->columns, x->width, layer->input_gram);
+    layer->input_gram_exponent = 2 * x->exponent;
+}
+
+static void lift(const eoc_network *network, const eoc_layer_tools *tools, eoc_signals *h, eoc_layer *layer)
+{
+    const eoc_matrix matrix = weights(network, 1);
+    note_gram(layer, &h->inputs);
+    eoc_layer_apply(tools, &matrix, h->inputs.values, layer->z.values, eoc_signals_columns(h), layer->kept);
+    layer->z.exponent = h->inputs.exponent;
+    eoc_layer_add_bias(network, tools, 1, 0, &layer->z);
+    memcpy(h->inputs.values, layer->z.values,
+           sizeof(double) * (eoc_batch_size(&h->inputs) + eoc_batch_size(&h->tangents)));
+    h->inputs.exponent = layer->z.exponent;
+    eoc_batch_normalize(&h->inputs);
+    eoc_batch_normalize(&h->tangents);
+}
+
+/* f(h) and its tangents: through layer->z's memory, where they are left, or in the scratch memory (reduced). */
+static eoc_signals branch_forward(const eoc_network *network, const eoc_layer_tools *tools, int l, const block *b,
+                                  const eoc_signals *h, eoc_layer *layer)
+{
+    const eoc_norm norm = eoc_network_norm(network);
+    const int inputs = h->inputs.columns, columns = eoc_signals_columns(h),
+              riders = eoc_network_riders(network, inputs);
+    eoc_signals u = *h, f = *h;
+    u.inputs.values = layer->z.values;
+    eoc_signals_set_width(&u, network->width);
+    if (b->form == PRE_ACTIVATION) {
+        memcpy(u.inputs.values, h->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
+    } else {
+        const eoc_matrix w = weights(network, l);
+        note_gram(layer, &h->inputs);
+        eoc_layer_apply(tools, &w, h->inputs.values, u.inputs.values, columns, layer->kept);
+        eoc_layer_add_bias(network, tools, l, 0, &u.inputs);
+    }
+    if (norm.rule != EOC_NORM_NONE) {
+        eoc_norm_forward(&norm, &u.inputs, layer->norm);
+        eoc_norm_derivative(&norm, inputs, riders, layer->norm, &u.tangents);
+    }
+    f.inputs.values = tools->scratch;
+    eoc_signals_set_width(&f, eoc_network_features(network));
+    eoc_layer_phi(network, tools, l, &u.inputs, &f.inputs, layer->slope);
+    if (f.tangents.columns) {
+        eoc_layer_expand(network, layer->slope, riders, &u.tangents, &f.tangents);
+    }
+    if (b->form == REDUCED) {
+        return f;
+    }
+    const eoc_matrix v = feature_matrix(network, l);
+    if (b->form == PRE_ACTIVATION) {
+        note_gram(layer, &f.inputs);
+    }
+    eoc_layer_apply(tools, &v, f.inputs.values, u.inputs.values, columns, feature_kept(b, layer));
+    u.inputs.exponent = f.inputs.exponent;
+    u.tangents.exponent = f.tangents.exponent;
+    eoc_layer_add_bias(network, tools, l, b->form == FULL ? 1 : 0, &u.inputs);
+    return u;
+}
+
+static void forward(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h, eoc_layer *layer)
+{
+    if (l == 1) {
+        lift(network, tools, h, layer);
+    } else {
+        const block b = block_of(network);
+        eoc_signals f = branch_forward(network, tools, l, &b, h, layer);
+        eoc_batch_add(b.skip, &h->inputs, b.branch, &f.inputs);
+        if (h->tangents.columns) {
+            eoc_batch_add(b.skip, &h->tangents, b.branch, &f.tangents);
+        }
+    }
+    layer->z = h->inputs;
+}
+
+static void push_tangents(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
+                          const eoc_batch *in, eoc_batch *out)
+{
+    const block b = block_of(network);
+    const eoc_norm norm = eoc_network_norm(network);
+    const eoc_matrix w = weights(network, l);
+    const int columns = in->columns;
+    const size_t bytes = sizeof(double) * eoc_batch_size(in);
+    out->exponent = in->exponent;
+    if (l > 1 && b.form == PRE_ACTIVATION) {
+        memcpy(out->values, in->values, bytes);
+    } else {
+        eoc_layer_apply(tools, &w, in->values, out->values, columns, layer->kept);
+    }
+    if (l == 1) {
+        return;
+    }
+    if (norm.rule != EOC_NORM_NONE) {
+        eoc_norm_derivative(&norm, layer->z.columns, 1, layer->norm, out);
+    }
+    eoc_batch f = {.columns = columns, .values = tools->scratch};
+    eoc_layer_expand(network, layer->slope, 1, out, &f);
+    if (b.form != REDUCED) {
+        const eoc_matrix v = feature_matrix(network, l);
+        eoc_layer_apply(tools, &v, f.values, out->values, columns, feature_kept(&b, layer));
+        out->exponent = f.exponent;
+        f = *out;
+        f.values = tools->scratch;
+        memcpy(f.values, out->values, bytes);
+    }
+    memcpy(out->values, in->values, bytes);
+    out->exponent = in->exponent;
+    eoc_batch_add(b.skip, out, b.branch, &f);
+}
+
+/* z^l is h^l. */
+static void backward_activation(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
+                                eoc_signals *dh)
+{
+    (void)network, (void)tools, (void)l, (void)layer, (void)dh;
+}
+
+static void copy_signals(const eoc_signals *from, eoc_signals *to)
+{
+    memcpy(to->inputs.values, from->inputs.values,
+           sizeof(double) * (eoc_batch_size(&from->inputs) + eoc_batch_size(&from->tangents)));
+    to->inputs.exponent = from->inputs.exponent;
+    to->tangents.exponent = from->tangents.exponent;
+}
+
+/* log of the mean square gradient by W^l, given that by what W^l adds to, less the branch's factor. */
+static double log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_layer *layer, const eoc_batch *d,
+                                    int fan_in, double branch)
+{
+    return eoc_layer_log_weight_gradient_q(tools, layer, d, fan_in) + 2.0 * log(branch);
+}
+
+static void backward_weights(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
+                             const eoc_signals *dz, eoc_signals *dh, double *log_gradient)
+{
+    const block b = block_of(network);
+    const eoc_matrix w = weights(network, l);
+    const int columns = eoc_signals_columns(dz);
+    if (l == 1) {
+        if (log_gradient) {
+            *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, network->width, 1.0);
+        }
+        if (dh) {
+            eoc_signals_set_width(dh, network->width);
+            eoc_layer_apply_transposed(tools, &w, dz->inputs.values, dh->inputs.values, columns, layer->kept);
+            dh->inputs.exponent = dz->inputs.exponent;
+            dh->tangents.exponent = dz->tangents.exponent;
+        }
+        return;
+    }
+    /* Back through the branch, to its features, to what phi saw, to the stream. */
+    eoc_signals f = *dz;
+    f.inputs.values = tools->scratch;
+    eoc_signals_set_width(&f, eoc_network_features(network));
+    if (b.form == REDUCED) {
+        copy_signals(dz, &f);
+    } else {
+        const eoc_matrix v = feature_matrix(network, l);
+        eoc_layer_apply_transposed(tools, &v, dz->inputs.values, f.inputs.values, columns, feature_kept(&b, layer));
+    }
+    if (b.form == PRE_ACTIVATION && log_gradient) {
+        *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, eoc_network_features(network), b.branch);
+    }
+    eoc_layer_back_to_z(network, layer, &f);
+    if (b.form != PRE_ACTIVATION && log_gradient) {
+        *log_gradient = log_weight_gradient_q(tools, layer, &f.inputs, network->width, b.branch);
+    }
+    eoc_signals_set_width(dh, network->width);
+    if (b.form != PRE_ACTIVATION) {
+        eoc_layer_apply_transposed(tools, &w, f.inputs.values, dh->inputs.values, columns, layer->kept);
+        memcpy(f.inputs.values, dh->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
+    }
+    copy_signals(dz, dh);
+    eoc_batch_add(b.skip, &dh->inputs, b.branch, &f.inputs);
+    eoc_batch_add(b.skip, &dh->tangents, b.branch, &f.tangents);
+}
+
+/* skip^2 + branch^2 sigma_w^2 mean(slope^2), with sigma_w^4 where there are two matrices; of the lift sigma_w^2. */
+static double chi_1(const eoc_network *network, int l, const eoc_layer *layer)
+{
+    const block b = block_of(network);
+    const eoc_matrix w = weights(network, l);
+    const double lift_w2 = w.fan_in * eoc_initializer_variance(&w.initializer, w.weight_variance, w.fan_out, w.fan_in);
+    if (l == 1) {
+        return lift_w2;
+    }
+    if (eoc_network_norm(network).rule != EOC_NORM_NONE) {
+        return NAN;
+    }
+    const size_t n = (size_t)layer->z.columns * (size_t)eoc_network_features(network);
+    const double slope2 = eoc_linalg_dot(layer->slope, layer->slope, n) / (double)n;
+    const double w2 = b.form == FULL      ? lift_w2 * eoc_network_effective(network)
+                      : b.form == REDUCED ? lift_w2
+                                          : eoc_network_effective(network);
+    return b.skip * b.skip + b.branch * b.branch * w2 * slope2;
+}
+
+const eoc_architecture_kind eoc_residual = {
+    .name = "residual",
+    .formula = "h^1 = W^1 x + b^1, h^l = skip h^(l-1) + branch f^l(h^(l-1)); z^l = h^l",
+    .source = "He et al. 2016; Balduzzi et al. 2017; Yang & Schoenholz 2017",
+    .parameters = {EOC_COMMON_PARAMETERS,
+                   {.name = "branch",
+                    .fallback = 1.0,
+                    .min = 0.0,
+                    .max = 1e6,
+                    .words = branch_words,
+                    .numbers = true,
+                    .help = "factor of f"},
+                   {.name = "skip", .fallback = 1.0, .min = -1e6, .max = 1e6, .help = "factor of h^(l-1)"},
+                   {.name = "form",
+                    .fallback = PRE_ACTIVATION,
+                    .words = form_words,
+                    .help = "f = W phi(norm(h)) + b, phi(norm(W h + b)) or V phi(norm(W h + b)) + a"}},
+    .check = check,
+    .in_theory = in_theory,
+    .needs = needs,
+    .width = width,
+    .weights = weights,
+    .forward = forward,
+    .push_tangents = push_tangents,
+    .backward_activation = backward_activation,
+    .backward_weights = backward_weights,
+    .chi_1 = chi_1,
+};
