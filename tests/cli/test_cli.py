@@ -396,7 +396,7 @@ def test_list_prints_every_kind(kind, names, tmp_path):
         assert set(names) <= set(rows)
         assert not arguments or len(rows) == len(names)
         for name in names:
-            assert re.search(r"(z|\(|fan_in).*  \[.+\]$", rows[name]), rows[name]
+            assert re.search(r"(z|\(|fan_in|1/N).*  \[.+\]$", rows[name]), rows[name]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
