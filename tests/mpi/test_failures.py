@@ -63,7 +63,7 @@ def test_full_disk_while_the_file_is_made(tmp_path):
     """Where the space for the whole file is not there, that is told before any work, and nothing stays behind."""
     write_sweep(tmp_path / "sweep.yaml", LONGER)
     limit = 64 << 20  # MPI's own files are smaller, the result file is not
-    result = subprocess.run([str(PROGRAM), "run", "sweep.yaml", "--set", "grid.depth=4000"], cwd=tmp_path,
+    result = subprocess.run([str(PROGRAM), "run", "sweep.yaml", "--set", "grid.depth=12000"], cwd=tmp_path,
                             env={**os.environ, **ENVIRONMENT}, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                             check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     refused(result, "sweep.h5.tmp", "cannot be allocated", "File too large")
