@@ -205,7 +205,7 @@ def write_digits(folder, change=None):
     with h5py.File(DIGITS) as source, h5py.File(folder / "digits.h5", "w") as file:
         images = source["train/images"][:40]
         if change is not None:
-            images[change, 14, 14] ^= 64
+            images[change, 0, 14, 14] ^= 64
         file["train/images"], file["train/labels"] = images, np.arange(40, dtype=np.int32) % 10
         file["test/images"], file["test/labels"] = source["test/images"][:5], np.arange(5, dtype=np.int32)
 
