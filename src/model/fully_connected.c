@@ -13,6 +13,13 @@ static eoc_status check(const eoc_network *network)
     return EOC_OK;
 }
 
+static eoc_block block(const eoc_network *network)
+{
+    eoc_block b = eoc_network_common_block(network);
+    b.phi_on_top = true;
+    return b;
+}
+
 static eoc_layer_needs needs(const eoc_network *network)
 {
     const bool normalized = eoc_network_norm(network).rule != EOC_NORM_NONE;
@@ -122,6 +129,7 @@ const eoc_architecture_kind eoc_fully_connected = {
     .parameters = {EOC_COMMON_PARAMETERS},
     .check = check,
     .in_theory = eoc_network_is_plain,
+    .block = block,
     .needs = needs,
     .width = width,
     .weights = weights,

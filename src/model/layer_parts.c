@@ -41,6 +41,20 @@ bool eoc_network_is_plain(const eoc_network *network)
     return network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_NONE && eoc_network_keep(network) == 1.0;
 }
 
+eoc_block eoc_network_common_block(const eoc_network *network)
+{
+    const eoc_matrix w = eoc_layer_matrix(network, 1, EOC_TENSOR_WEIGHT, false);
+    return (eoc_block){
+        .matrix_behind = true,
+        .mirrored = network->initializer.kind->mirrored && eoc_activation_features(&network->activation) == 2,
+        .skip = 0.0,
+        .branch = 1.0,
+        .norm = eoc_network_norm(network),
+        .keep = eoc_network_keep(network),
+        .lift_variance = w.fan_in * eoc_initializer_variance(&w.initializer, w.weight_variance, w.fan_out, w.fan_in),
+        .variance = eoc_network_effective(network)};
+}
+
 int eoc_network_riders(const eoc_network *network, int inputs)
 {
     return network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_BATCH ? inputs : 1;

@@ -21,13 +21,6 @@ int eoc_signals_columns(const eoc_signals *signals);
 
 /* -- parameters that every architecture has, found by name -- */
 
-typedef enum { EOC_NORM_NONE, EOC_NORM_BATCH, EOC_NORM_LAYER } eoc_norm_rule;
-
-typedef struct {
-    eoc_norm_rule rule;
-    double gamma, beta, epsilon;
-} eoc_norm;
-
 /** The first of a list of parameters; an architecture's own ones follow. */
 enum {
     EOC_PARAMETER_NORM,
@@ -70,6 +63,9 @@ int eoc_network_features(const eoc_network *network);
 
 /** Whether nothing but W, b and phi makes a layer. */
 bool eoc_network_is_plain(const eoc_network *network);
+
+/** The block z^l = V phi(norm(z^(l-1))) + a, with what the common parameters say. */
+eoc_block eoc_network_common_block(const eoc_network *network);
 
 /* -- normalization.c -- */
 

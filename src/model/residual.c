@@ -48,6 +48,17 @@ static bool in_theory(const eoc_network *network)
     return false;
 }
 
+static eoc_block block_for_theory(const eoc_network *network)
+{
+    const block b = block_of(network);
+    eoc_block told = eoc_network_common_block(network);
+    told.matrix_before = b.form != PRE_ACTIVATION;
+    told.matrix_behind = b.form != REDUCED;
+    told.skip = b.skip;
+    told.branch = b.branch;
+    return told;
+}
+
 static eoc_layer_needs needs(const eoc_network *network)
 {
     return (eoc_layer_needs){.features = eoc_activation_features(&network->activation),
@@ -299,6 +310,7 @@ const eoc_architecture_kind eoc_residual = {
                     .help = "f = W phi(norm(h)) + b, phi(norm(W h + b)) or V phi(norm(W h + b)) + a"}},
     .check = check,
     .in_theory = in_theory,
+    .block = block_for_theory,
     .needs = needs,
     .width = width,
     .weights = weights,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "eoc/layer_theory.h"
 #include "eoc/text.h"
 
 #include <math.h>
@@ -10,9 +11,10 @@ struct eoc_prediction {
     eoc_activation activation;
     double sigma_w2, sigma_b2;
     double input_variance;
-    bool in_theory;
+    bool in_theory; /* of plain layers */
     eoc_mean_field point;
-    eoc_curves *curves; /* NULL outside theory */
+    eoc_curves *curves;       /* of plain layers */
+    eoc_layer_theory *layers; /* of others; both NULL outside theory */
 };
 
 /* A sum over incoming weights, whose last digits depend on their number: rounded as axes are, so that networks of every
@@ -28,6 +30,13 @@ static double s_1_of(const eoc_network *network)
     return network->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
 }
 
+/* Of inputs whose q^1 = lift variance + sigma_b^2 is q_star; 1 where there is none. */
+static double variance_at(double q_star, double lift, double sigma_b2)
+{
+    const double wanted = (q_star - sigma_b2) / lift;
+    return isfinite(wanted) && wanted > 0.0 ? wanted : 1.0;
+}
+
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance)
 {
     *variance = probe->inputs.variance;
@@ -36,20 +45,26 @@ eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *n
     }
     *variance = 1.0;
     const double sigma_w2 = effective(network), sigma_b2 = network->bias_variance;
-    if (!eoc_network_in_theory(network) || sigma_w2 == 0.0) {
+    if (!eoc_network_in_theory(network)) {
+        if (eoc_layer_theory_covers(network)) {
+            double q_star = NAN;
+            const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
+            EOC_TRY(eoc_layer_theory_q_star(network, 1.0, num_inputs, &q_star));
+            *variance = variance_at(q_star, eoc_layer_theory_lift(network), sigma_b2);
+        }
+        return EOC_OK;
+    }
+    if (sigma_w2 == 0.0) {
         return EOC_OK;
     }
     eoc_mean_field point;
     EOC_TRY(eoc_mean_field_find(&network->activation, sigma_w2, sigma_b2, sigma_w2 + sigma_b2, 0.0, &point));
-    const double wanted = (point.q_star - sigma_b2) / sigma_w2;
-    if (isfinite(wanted) && wanted > 0.0) {
-        *variance = wanted;
-    }
+    *variance = variance_at(point.q_star, sigma_w2, sigma_b2);
     return EOC_OK;
 }
 
 /* The pairs of the probe's inputs, all of one variance. */
-static eoc_status create_curves(const eoc_probe *probe, eoc_prediction *p, int max_depth)
+static eoc_status create_curves(const eoc_probe *probe, const eoc_network *network, int max_depth, eoc_prediction *p)
 {
     const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
     double *correlations = malloc(sizeof(double) * (size_t)num_inputs);
@@ -67,7 +82,9 @@ static eoc_status create_curves(const eoc_probe *probe, eoc_prediction *p, int m
                                           .counts = &num_with_variance,
                                           .num_pairs = num_pairs,
                                           .pairs = pairs};
-        status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &inputs, max_depth, &p->curves);
+        status = p->in_theory
+                     ? eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &inputs, max_depth, &p->curves)
+                     : eoc_layer_theory_create(network, &inputs, max_depth, &p->layers);
     } else {
         status = EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the theory of %d inputs", num_inputs);
     }
@@ -95,8 +112,8 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
             num_pairs > 0 && q_1 > 0.0 ? (p->sigma_w2 * p->input_variance * correlations[0] + p->sigma_b2) / q_1 : 0.0;
         status = eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_1, c_1, &p->point);
     }
-    if (status == EOC_OK && p->in_theory) {
-        status = create_curves(probe, p, max_depth);
+    if (status == EOC_OK && (p->in_theory || eoc_layer_theory_covers(network))) {
+        status = create_curves(probe, network, max_depth, p);
     }
     if (status != EOC_OK) {
         eoc_prediction_destroy(&p);
@@ -110,6 +127,7 @@ void eoc_prediction_destroy(eoc_prediction **prediction)
 {
     if (*prediction) {
         eoc_curves_destroy(&(*prediction)->curves);
+        eoc_layer_theory_destroy(&(*prediction)->layers);
         free(*prediction);
         *prediction = NULL;
     }
@@ -136,17 +154,9 @@ static void blank(const eoc_layout *layout, eoc_point_record *record)
     }
 }
 
-eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
-                               eoc_point_record *record)
+/* The scalars that every theory has. */
+static void put_point(const eoc_mean_field *m, eoc_point_record *record)
 {
-    blank(layout, record);
-    put(record->effective_weight_variance, eoc_network_effective(network));
-    put(record->input_variance, p->input_variance);
-    if (!p->in_theory) {
-        *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;
-        return EOC_OK;
-    }
-    const eoc_mean_field *m = &p->point;
     *record->theory_status = (uint16_t)m->status;
     put(record->q_star, m->q_star);
     put(record->chi_1, m->chi_1);
@@ -159,6 +169,51 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     put(record->mu_2, m->mu_2);
     put(record->length_map_second_derivative, m->length_map_second_derivative);
     put(record->manifold_curvature, m->manifold_curvature);
+}
+
+static eoc_curve_rows rows_of(const eoc_point_record *record)
+{
+    return (eoc_curve_rows){.log_q = record->log_q,
+                            .c = record->c,
+                            .one_minus_c = record->one_minus_c,
+                            .log_gradient_q = record->log_gradient_q,
+                            .gradient_c = record->gradient_c,
+                            .log_weight_gradient_q = record->log_weight_gradient_q};
+}
+
+/* Layers that are more than W, b and phi. */
+static eoc_status fill_layers(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
+                              eoc_point_record *record)
+{
+    eoc_layer_limits limits;
+    EOC_TRY(eoc_layer_theory_limits(p->layers, network, &limits));
+    put_point(&limits.point, record);
+    put(record->lambda_max, exp(limits.log_lambda_max));
+    put(record->log_lambda_max, limits.log_lambda_max);
+    put(record->jacobian_variance_per_layer, limits.jacobian_variance);
+    put(record->beta, limits.beta * network->depth / network->width);
+    eoc_curve_rows rows = rows_of(record);
+    eoc_layer_theory_fill(p->layers, network, layout->layers, layout->num_layers, &rows);
+    put(record->log_jacobian_m1, rows.log_jacobian_m1);
+    put(record->log_jacobian_m2, rows.log_jacobian_m2);
+    return EOC_OK;
+}
+
+eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
+                               eoc_point_record *record)
+{
+    blank(layout, record);
+    put(record->effective_weight_variance, eoc_network_effective(network));
+    put(record->input_variance, p->input_variance);
+    if (p->layers) {
+        return fill_layers(p, network, layout, record);
+    }
+    if (!p->in_theory) {
+        *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;
+        return EOC_OK;
+    }
+    const eoc_mean_field *m = &p->point;
+    put_point(&p->point, record);
     const double s_1 = s_1_of(network);
     double log_lambda_max = NAN;
     EOC_TRY(
@@ -169,12 +224,7 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     /* Hanin and Nica's law is one of independent Gaussian entries. */
     put(record->beta, s_1 == 0.0 ? NAN : eoc_mean_field_beta(m) * network->depth / network->width);
 
-    eoc_curve_rows rows = {.log_q = record->log_q,
-                           .c = record->c,
-                           .one_minus_c = record->one_minus_c,
-                           .log_gradient_q = record->log_gradient_q,
-                           .gradient_c = record->gradient_c,
-                           .log_weight_gradient_q = record->log_weight_gradient_q};
+    eoc_curve_rows rows = rows_of(record);
     eoc_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, s_1, &rows);
     put(record->log_jacobian_m1, rows.log_jacobian_m1);
     put(record->log_jacobian_m2, rows.log_jacobian_m2);
