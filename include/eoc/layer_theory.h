@@ -11,7 +11,8 @@
  *   q' c' = skip^2 q c + branch^2 (sigma_w^2 E[phi(u1) phi(u2)] + sigma_b^2) + ...
  *   (dE/dz)^2 grows by skip^2 + branch^2 sigma_w^2 kappa^2 E[phi'(u)^2]/p a layer, products of two inputs likewise
  *   without 1/p; m_2/m_1^2 by (2 skip^2 branch^2 a + branch^4 a^2 (mu_2/mu_1^2/p - 1 - s_1))/(skip^2 + branch^2 a)^2,
- *   a = sigma_w^2 kappa^2 mu_1/p.
+ *   a = sigma_w^2 kappa^2 mu_1/p; but not where phi sees a skipped stream itself, whose slopes at different layers are
+ *   correlated: m_2 is NaN there, unless all slopes are alike (linear, crelu).
  *
  * crelu is relu forward and back (each unit has one active feature), its Jacobian that of a linear network of Gaussian
  * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features.

@@ -9,6 +9,7 @@
 
 /* -- of one point: each stands for a key of the sweep file -- name, option, argument, key */
 #define EOC_CLI_POINT_OPTIONS(X)                                            \
+    X(ARCHITECTURE, "architecture", "NAME", "grid.architecture")            \
     X(ACTIVATION, "activation", "NAME", "grid.activation")                  \
     X(WEIGHT_VARIANCE, "weight-variance", "NUMBER", "grid.weight_variance") \
     X(BIAS_VARIANCE, "bias-variance", "NUMBER", "grid.bias_variance")       \

@@ -30,6 +30,13 @@ eoc_law_s_1 eoc_layer_law_s_1(const eoc_layer_law *law, const eoc_network *netwo
 /* mu_2/mu_1^2 of the slopes with dropout: of crelu each unit has one active feature, of slope 1. */
 double eoc_layer_law_spread(const eoc_layer_law *law, double mu_1, double mu_2);
 
+/*
+ * Whether the slopes of a block are free of the Jacobian up to it: not where phi sees the stream itself, whose slopes
+ * at different layers are alike, unless every unit has the same ones. (m_2 is then greater, by some 10 %, and not
+ * known.)
+ */
+bool eoc_layer_law_slopes_are_free(const eoc_layer_law *law);
+
 /* -1/log|slope|; inf where it is 1 to the digits of a grid. */
 double eoc_layer_depth_scale(double slope);
 

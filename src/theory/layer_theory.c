@@ -101,6 +101,12 @@ double eoc_layer_law_spread(const eoc_layer_law *law, double mu_1, double mu_2)
     return (law->two_features ? 1.0 : mu_2 / (mu_1 * mu_1)) / law->block.keep;
 }
 
+bool eoc_layer_law_slopes_are_free(const eoc_layer_law *law)
+{
+    const bool alike = law->two_features || (law->passed.kind->odd && law->passed.kind->scale_invariant);
+    return law->block.skip == 0.0 || law->block.matrix_before || alike;
+}
+
 double eoc_layer_depth_scale(double slope)
 {
     const double size = fabs(slope);

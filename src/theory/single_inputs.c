@@ -368,7 +368,9 @@ static void fill(const void *curves, int depth, const int *layers, int num_layer
     const signed_log first = gradient(c, 1, depth);
     rows->log_jacobian_m1 = first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
     rows->log_jacobian_m2 = -INFINITY;
-    if (rows->log_jacobian_m1 > -INFINITY) {
+    if (depth > 1 && !eoc_layer_law_slopes_are_free(&c->law)) {
+        rows->log_jacobian_m2 = NAN;
+    } else if (rows->log_jacobian_m1 > -INFINITY) {
         const double top = c->law.block.phi_on_top ? c->top_excess[depth] : 0.0;
         rows->log_jacobian_m2 =
             2.0 * rows->log_jacobian_m1 + log1p(c->excess[depth] - s_1.lift - s_1.block * c->spreads[depth] + top);

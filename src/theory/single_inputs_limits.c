@@ -228,7 +228,8 @@ static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, do
             high = at;
         }
     }
-    return 1.0 - high;
+    const double one_minus_c = 0.5 * (low + high);
+    return fabs(1.0 - one_minus_c) < 1e-15 ? 0.0 : 1.0 - one_minus_c;
 }
 
 static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double q_1, eoc_mean_field *out)
@@ -347,5 +348,8 @@ eoc_status eoc_single_inputs_limits(const eoc_layer_law *law, double input_varia
         through == 0.0 ? 0.0
                        : through * (2.0 * (1.0 - through) +
                                     through * (eoc_layer_law_spread(law, point->mu_1, point->mu_2) - 1.0 - s_1.block));
+    if (through > 0.0 && !eoc_layer_law_slopes_are_free(law)) {
+        *jacobian_variance = NAN;
+    }
     return status;
 }

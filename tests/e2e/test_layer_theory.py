@@ -85,6 +85,9 @@ def test_networks_follow_theory(case, tmp_path):
             if batch and name in ("gradient_c", "log_jacobian_m2"):
                 assert np.isnan(theory).all()
                 continue
+            if name == "log_jacobian_m2" and "form" not in case[0] and case[0].startswith("residual") and case[1] != "crelu":
+                assert np.isnan(theory).all()  # slopes of a stream at different layers are correlated
+                continue
             if name.startswith("log_"):
                 sample, theory = np.exp(sample), np.exp(theory)
             # Of order depth/width and, of m2, the fourth moments of a few probing vectors.
@@ -139,16 +142,18 @@ def test_batch_growth_has_the_closed_form(activation, points, tmp_path):
     assert theory_growth(tmp_path, activation, points, 1e-9)[0] == pytest.approx(chi_1, rel=3e-4 if points == 4 else 1e-7)
 
 
-@pytest.mark.parametrize("points, networks", [(8, 20000 if LONG else 300), (32, 2400 if LONG else 100), (128, 300 if LONG else 20)])
+@pytest.mark.parametrize("points, networks", [(8, 1500 if LONG else 300), (32, 300 if LONG else 100), (128, 60 if LONG else 20)])
 @pytest.mark.parametrize("activation", GROWTH)
 def test_batch_growth_is_measured(activation, points, networks, tmp_path):
-    """(mean of g^2 at l = 2 / at l = L-1)^(1/(L-3)), L = 8, N = 1000: within 3 standard errors of theory, 1e-3 of it in the full form."""
+    """(mean of g^2 at l = 2 / at l = L-1)^(1/(L-3)), L = 8, N = 1000 (full form: 2000): within 3 standard errors of theory.
+
+    Relative standard errors of 5e-4 or less; in the quick form 2e-3."""
     case = ("fully_connected(normalization=batch, epsilon=0)", activation, "gaussian", 1.0, 0.0)
-    sweep = sweep_of(case, networks, f"kind: gaussian, points: {points}", statistics="gradient")
+    sweep = sweep_of(case, networks, f"kind: gaussian, points: {points}", width=2000 if LONG else WIDTH, statistics="gradient")
     with h5py.File(run(tmp_path, sweep, "--quiet", ranks=2, timeout=7200)) as file:
         gradient = np.exp(file["probe/log_gradient_q"][()].reshape(networks, DEPTH))
         theory = file["theory/chi_1"][()].item()
     value, error = growth_of(gradient)
     print(f"{activation} B = {points}: growth {value:.5f} +- {error:.5f}, theory {theory:.5f}, z {(value - theory) / error:+.2f}")
     assert abs(value - theory) <= 3 * error
-    assert error <= (1e-3 if LONG else 1e-2) * theory
+    assert error <= (5e-4 if LONG else 2e-3) * theory
