@@ -121,9 +121,9 @@ const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name
  * looks-linear weights, whose Jacobian is orthogonal. Of batch normalization signal_depth is NaN: inputs of one batch
  * stay apart, of two batches it says nothing.
  *
- * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, the best plain row has
- * a spread above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1. Then
- * looks-linear weights are recommended for relu, and residual layers for the others.
+ * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, the critical gaussian
+ * row has a spread above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1.
+ * Then looks-linear weights are recommended for relu, and residual layers for the others.
  *
  * Weights with a mean mu: outside mean-field theory, so only log_forward_scale and log_gradient_scale are filled, by
  * following what all units of a layer have in common (its square grows by (N mu)^2 of the mean feature's) beside what

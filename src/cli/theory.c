@@ -47,6 +47,8 @@ static struct argp_option options[] = {
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_DEPTH, NULL, 0, "for beta, lambda_max and, with --json, the layers", 2},
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_INPUT_VARIANCE, NULL, 0, "|x|^2/N of the inputs, default 1", 2},
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_CORRELATION, NULL, 0, "of two inputs, default 0.6", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_POINTS, NULL, 0,
+     "that many independent inputs in place of the two: the batch of a batch normalization", 2},
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_ARCHITECTURE, NULL, 0, "default fully_connected; see eoc list architectures", 2},
     {"spectrum", KEY_SPECTRUM, NULL, 0, "the law of the Jacobian's squared singular values too; needs --depth", 2},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 2},
@@ -178,6 +180,12 @@ static bool needs_width(const eoc_initializer *initializer)
                 1.0) > 1e-9;
 }
 
+/* Of two inputs; independent ones have none. */
+static double correlation_of(const point *p)
+{
+    return p->sweep.probe.inputs.kind->has_correlation ? p->sweep.probe.inputs.correlation : 0.0;
+}
+
 /* The tangent kernel at the last layer, of which only the depth asked for is kept. */
 static eoc_status compute_kernel(point *p)
 {
@@ -187,9 +195,8 @@ static eoc_status compute_kernel(point *p)
     EOC_REQUIRE(memory, EOC_ERR_NOMEM, "out of memory");
     const eoc_kernel_rows rows = {
         .log_diagonal = {memory, NULL}, .ratio = memory + depth, .log_condition = memory + 2 * depth};
-    const eoc_status status =
-        eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance, p->network.bias_variance,
-                        variances, p->sweep.probe.inputs.correlation, depth, &rows);
+    const eoc_status status = eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance,
+                                              p->network.bias_variance, variances, correlation_of(p), depth, &rows);
     p->kernel.log_diagonal = rows.log_diagonal[0][depth - 1];
     p->kernel.ratio = rows.ratio[depth - 1];
     p->kernel.log_condition = rows.log_condition[depth - 1];
@@ -331,7 +338,7 @@ static void print_json(const point *p)
     json_number(&j, "depth", p->has_depth ? (double)n->depth : NAN);
     json_number(&j, "weight_variance", n->weight_variance);
     json_number(&j, "bias_variance", n->bias_variance);
-    json_number(&j, "correlation", p->sweep.probe.inputs.correlation);
+    json_number(&j, "correlation", correlation_of(p));
     json_status(&j, *p->record.theory_status);
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = eoc_variable_row(row);
@@ -446,8 +453,12 @@ static void print_table(const point *p)
            grid->axes[EOC_AXIS_ARCHITECTURE].names[0], grid->axes[EOC_AXIS_ACTIVATION].names[0],
            grid->axes[EOC_AXIS_INITIALIZER].names[0], n->weight_variance, *r->effective_weight_variance,
            n->bias_variance);
-    printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance,
-           p->sweep.probe.inputs.correlation);
+    const eoc_inputs *inputs = &p->sweep.probe.inputs;
+    if (inputs->kind->has_points) {
+        printf("%d independent inputs with |x|^2/N = %.12g\n\n", inputs->points, *r->input_variance);
+    } else {
+        printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance, inputs->correlation);
+    }
     print_status(p);
     if (!eoc_network_in_theory(n) && !eoc_layer_theory_covers(n)) {
         return;

@@ -349,6 +349,18 @@ def test_no_mpi(tmp_path):
     assert bare.returncode == 0, bare.stderr
 
 
+@pytest.mark.parametrize("batch", [8, 32, 128])
+def test_one_point_with_batch_normalization(batch, tmp_path):
+    """--points is the batch: gradients of linear layers grow by (B - 2)/(B - 3) (Yang et al. 2019); without it a sentence."""
+    arguments = ("--architecture", "fully_connected(normalization=batch, epsilon=0)")
+    got = point(tmp_path, "linear", 1.3, 0, *arguments, "--points", batch)
+    assert got["chi_1"] == pytest.approx((batch - 2) / (batch - 3), rel=1e-8) and got["correlation"] == 0
+    shown = eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", batch, cwd=tmp_path).stdout
+    assert f"{batch} independent inputs" in shown and "correlation 0.6" not in shown
+    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, cwd=tmp_path), "--architecture", "gaussian", "points")
+    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", 3, cwd=tmp_path), "at least 4")
+
+
 # -- advice --
 
 def advice(folder, activation, width=512, depth=50):
