@@ -60,7 +60,10 @@ static void find_c(c_context *c, eoc_mean_field *out)
     double high = 1.0, low = 0.25;
     const double gap_high = ratio_gap(high, &slope, c);
     double one_minus_c = 1.0;
-    if (gap_high < -1e-15) {
+    /* An odd phi without biases keeps c = 0: said here, or rounding would say 1e-14. */
+    const eoc_layer_law *law = c->law;
+    const bool stays_at_zero = law->passed.kind->odd && law->bias_behind == 0.0 && law->block.norm.beta == 0.0;
+    if (gap_high < -1e-15 && !stays_at_zero) {
         while (low > 1e-200 && ratio_gap(low, &slope, c) < 0.0) {
             high = low;
             low *= low;
