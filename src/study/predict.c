@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "eoc/gates.h"
 #include "eoc/text.h"
 
 #include <math.h>
@@ -10,6 +11,7 @@ struct eoc_prediction {
     eoc_activation activation;
     double sigma_w2, sigma_b2;
     double input_variance;
+    eoc_inputs inputs;
     bool in_theory;
     eoc_mean_field point;
     eoc_curves *curves; /* NULL outside theory */
@@ -31,6 +33,14 @@ static double s_1_of(const eoc_network *network)
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance)
 {
     *variance = probe->inputs.variance;
+    if (probe->inputs.kind->is_interval) {
+        *variance = 0.0;
+        for (int k = 0; k < probe->inputs.points; k++) {
+            const double t = eoc_interval_point(&probe->inputs, k);
+            *variance += t * t / probe->inputs.points;
+        }
+        return EOC_OK;
+    }
     if (!probe->inputs.fixed_point) {
         return EOC_OK;
     }
@@ -83,9 +93,11 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
     eoc_prediction *p = calloc(1, sizeof *p);
     EOC_REQUIRE(p, EOC_ERR_NOMEM, "out of memory for theory");
     p->activation = network->activation;
+    p->inputs = probe->inputs;
     p->sigma_w2 = effective(network);
     p->sigma_b2 = network->bias_variance;
-    p->in_theory = eoc_network_in_theory(network);
+    /* The curves are those of inputs of one length, which the points of an interval are not. */
+    p->in_theory = eoc_network_in_theory(network) && !probe->inputs.kind->is_interval;
     eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
     if (status == EOC_OK && p->in_theory) {
         double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS];
@@ -142,6 +154,10 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     blank(layout, record);
     put(record->effective_weight_variance, eoc_network_effective(network));
     put(record->input_variance, p->input_variance);
+    if (record->gradient_correlation) {
+        *record->gradient_correlation = eoc_gates_correlation(network, &p->inputs, p->input_variance);
+        *record->independent_gradient_correlation = eoc_gates_independent_correlation(network);
+    }
     if (!p->in_theory) {
         *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;
         return EOC_OK;
