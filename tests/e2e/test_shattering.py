@@ -4,10 +4,20 @@
 The statistical tests have fixed seeds, so their outcome is the same in every run; BOUND is in standard errors of the mean over
 replicas.
 """
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
-from conftest import GRID, POINT, assert_quiet, assert_same_bits, datasets, dimensions, eoc, run, sentences, write_sweep
+from conftest import TESTS, GRID, POINT, assert_quiet, assert_same_bits, datasets, dimensions, eoc, run, sentences, write_sweep
+
+TOOLS = TESTS.parent / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from eoc_plot import shattering, style  # noqa: E402
+from eoc_plot.cli import PICTURES, make_parser  # noqa: E402
+from eoc_plot.result import Result  # noqa: E402
 
 BOUND = 4.0
 POINTS = 40
@@ -86,6 +96,16 @@ def test_correlation_is_of_the_covariance(path):
 def test_ranks(path, tmp_path):
     """The same bits on two ranks."""
     assert_same_bits(run(tmp_path, SWEEP, ranks=2), path)
+
+
+def test_parts(path, tmp_path):
+    """Merged parts are the file that one run writes."""
+    write_sweep(tmp_path / "sweep.yaml", SWEEP)
+    for part in (1, 2):
+        assert eoc("run", "sweep.yaml", f"--part={part}/2", cwd=tmp_path).returncode == 0
+    result = eoc("merge", "sweep.part1of2.h5", "sweep.part2of2.h5", "-o", "merged.h5", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert_same_bits(tmp_path / "merged.h5", path)
 
 
 def test_samplers_agree(tmp_path):
@@ -263,3 +283,121 @@ def test_mistakes(name, tmp_path):
     for word in words:
         assert word in result.stderr
     assert not (tmp_path / "sweep.h5").exists()
+
+
+# -- the picture --
+
+def figure(path, *arguments):
+    options = make_parser().parse_args(["shattering", str(path), *map(str, arguments)])
+    drawn = PICTURES["shattering"].draw(Result(str(path)), options)
+    drawn.canvas.draw()
+    return drawn
+
+
+def texts(drawn):
+    return [text.get_text() for text in drawn.findobj(style.matplotlib.text.Text) if text.get_text()]
+
+
+def line(axes, label):
+    """The points of a line, or of an errorbar's, by its words in the key."""
+    for handle, words in zip(*axes.get_legend_handles_labels()):
+        if words.startswith(label):
+            return np.asarray((handle[0] if isinstance(handle, tuple) else handle).get_xydata())
+    raise AssertionError(f"no line {label}")
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """Correlations of independent inputs, small."""
+    return run(tmp_path_factory.mktemp("correlation"), """
+grid: {architecture: [fully_connected, residual, residual(normalization=batch)], depth: [2, 5, 20], width: 60, activation: relu,
+       weight_variance: 2, replica: 3}
+probe: {inputs: {kind: gaussian, points: 8}, statistics: [gradient_correlation], layers: log 2}
+""")
+
+
+def test_picture_of_gradients(path):
+    """The panels hold the file's numbers: the first replica's gradient over its deviation, the mean autocorrelation."""
+    drawn = figure(path, "--select", "activation=tanh", "--network", "fully_connected@6")
+    series, brown, white, autocorrelation = drawn.axes[:4]
+    assert [axes.get_title() for axes in (series, brown, white)] == ["plain\n$L = 6$", "brown noise", "white noise"]
+    with h5py.File(path) as file:
+        g = file["probe/input_gradient"][0, 1, 0, 0, 1, 0, 0, 0]
+        r = file["probe/gradient_autocorrelation"][0, 1, 0, 0, 1, 0, 0]
+        points = file["input"][()]
+    assert series.get_lines()[0].get_xdata() == pytest.approx(points)
+    assert series.get_lines()[0].get_ydata() == pytest.approx(g / g.std(), rel=1e-12)
+    assert line(autocorrelation, "plain")[:, 1] == pytest.approx(r.mean(axis=0), rel=1e-12)
+
+
+def test_picture_of_correlations(deep):
+    """Three lines, each named for what it is, with the file's numbers; and why they differ."""
+    drawn = figure(deep)
+    with h5py.File(deep) as file:
+        measured, exact, independent = read_correlations(file)
+    assert len(drawn.axes) == 3
+    for i, (axes, rate) in enumerate(zip(drawn.axes, ("$1/2^L$", "$(3/4)^{L-1}$", r"$1/\sqrt{L}$"))):
+        assert line(axes, "exact mean field") == pytest.approx(np.column_stack([[2, 5, 20], exact[i]]))
+        assert line(axes, f"independent gates: {rate}")[:, 1] == pytest.approx(independent[i])
+        assert line(axes, "measured")[:, 1] == pytest.approx(np.maximum(measured[i, 0].mean(axis=-1), 1e-12))
+    words = " ".join(texts(drawn))
+    assert "gates become alike" in words.replace("\n", " ") and "independent gates: 1e-06 at $L = 20$" in words
+
+
+def test_picture_of_both(path, deep, tmp_path):
+    """Gradients of one file, correlations of another; as a user runs it."""
+    out = tmp_path / "both.png"
+    done = subprocess.run([TOOLS / "eoc-plot", "shattering", path, "--correlation", deep, "-o", out], text=True, capture_output=True, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert style.matplotlib.image.imread(out).shape[0] > 500
+
+
+def test_picture_has_room_for_its_texts(path, deep):
+    for arguments in ((path, "--correlation", deep), (deep,)):
+        drawn = figure(*arguments)
+        renderer = drawn.canvas.get_renderer()
+        found = [text for axes in drawn.axes for text in (axes.title, axes.xaxis.label, axes.yaxis.label)]
+        found += [text for axes in drawn.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+        found += [drawn._suptitle, drawn._supxlabel]
+        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in found if text.get_text()]
+        for i, (text, box) in enumerate(boxes):
+            assert drawn.bbox.x0 <= box.x0 and box.x1 <= drawn.bbox.x1 and drawn.bbox.y0 <= box.y0 and box.y1 <= drawn.bbox.y1, text
+            for other, other_box in boxes[i + 1:]:
+                assert not box.overlaps(other_box), (text, other)
+
+
+def test_noise():
+    """White noise less its mean, against 4000 series: mean and, for the band, variance; a sum of white noise is nearly 1 at lag 1."""
+    rng = np.random.default_rng(7)
+    lags = np.arange(10)
+    r = np.array([shattering.autocorrelation(shattering.white_noise(64, rng), lags) for _ in range(4000)])
+    expected = shattering.white_expectation(64, lags)
+    assert expected[0] == 1.0 and (np.abs(r.mean(axis=0) - expected)[1:] < BOUND / np.sqrt(64 * 4000)).all()
+    assert 0.93 < np.mean(np.abs(r[:, 1] - expected[1]) < shattering.QUANTILE / 8.0) < 0.97
+    brown = shattering.brown_expectation(256, lags)
+    assert 0.96 < brown[1] < 0.99 and (np.diff(brown) < 0).all()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["{path}", "--network", "fully_conected@6"], ["fully_conected", "did you mean fully_connected?"]),
+    (["{path}", "--network", "fully_connected@7"], ["no depth 7", "1, 6"]),
+    (["{path}", "--network", "fully_connected"], ["ARCHITECTURE@DEPTH"]),
+    (["{path}"] + 6 * ["--network", "fully_connected@6"], ["at most 5"]),
+    (["{deep}", "--network", "residual@5"], ["no probe/input_gradient"]),
+    (["{other}"], ["no probe/gradient_correlation"]),
+])
+def test_picture_mistakes(path, deep, tmp_path, arguments, words):
+    other = run(tmp_path, "grid: {activation: relu, weight_variance: 2, width: 10, depth: 2}\n")
+    places = {"path": path, "deep": deep, "other": other}
+    done = subprocess.run([TOOLS / "eoc-plot", "shattering", *(argument.format(**places) for argument in arguments)], text=True,
+                          capture_output=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize("job", ["gradients", "correlation"])
+def test_jobs(job, tmp_path):
+    """The sweep files of the paper's figures are read, and planned for minutes, not hours."""
+    result = eoc("plan", TESTS.parent / "jobs" / f"balduzzi2017-{job}.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
