@@ -18,12 +18,14 @@
  *
  * With a batch's normalization, its means held: of independent inputs (kind gaussian), at least 4.
  *
- * @param variance  |x|^2/N of the inputs; an interval has its own
+ * @param variance  |x|^2/N of the inputs, their mean; an interval has its own
+ * @return EOC_ERR_NOMEM only
  *
  * Cost: some 50 ns a pair and layer; an interval of K points has K^2/2 pairs.
  * Accuracy: the digits given in tests/unit/test_gates.c; 1e-9 against theory/gradient_c.
  */
-double eoc_gates_correlation(const eoc_network *network, const eoc_inputs *inputs, double variance);
+eoc_status eoc_gates_correlation(const eoc_network *network, const eoc_inputs *inputs, double variance,
+                                 double *correlation);
 
 /**
  * The estimate of the paper for gates that are independent in every layer: 1/2^L, residual (3/4)^(L-1) at weight

@@ -7,6 +7,7 @@
 #include "eoc/gates.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double PI = 3.14159265358979323846;
@@ -30,7 +31,7 @@ static double angle_of(double covariance, double q_a, double q_b)
 }
 
 /* Two inputs with |x|^2/N = v_a, v_b and x_a.x_b/N = v_ab. */
-static double correlation(const eoc_gates *g, int depth, double v_a, double v_b, double v_ab)
+static double correlation_of(const eoc_gates *g, int depth, double v_a, double v_b, double v_ab)
 {
     double q_a = g->sigma_w2 * v_a + g->sigma_b2, q_b = g->sigma_w2 * v_b + g->sigma_b2,
            covariance = g->sigma_w2 * v_ab + g->sigma_b2, result = 1.0;
@@ -81,7 +82,7 @@ static double mean_over_interval(const eoc_gates *g, int depth, const eoc_inputs
         const double t_a = eoc_interval_point(inputs, a);
         for (int b = 0; b < a; b++) {
             const double t_b = eoc_interval_point(inputs, b);
-            sum += correlation(g, depth, t_a * t_a, t_b * t_b, t_a * t_b);
+            sum += correlation_of(g, depth, t_a * t_a, t_b * t_b, t_a * t_b);
         }
     }
     return sum / (0.5 * inputs->points * (inputs->points - 1.0));
@@ -94,26 +95,45 @@ static bool gates_of(const eoc_network *network, eoc_gates *gates)
            kind->gates && kind->gates(network, gates);
 }
 
-double eoc_gates_correlation(const eoc_network *network, const eoc_inputs *inputs, double variance)
+/* By the classes of pairs that theory is given. */
+static eoc_status mean_over_pairs(const eoc_gates *g, int depth, const eoc_inputs *inputs, double variance,
+                                  double *mean)
+{
+    const int classes = inputs->kind->pairs(inputs, NULL);
+    eoc_theory_pair *pairs = malloc(sizeof *pairs * (size_t)(classes + 1));
+    EOC_REQUIRE(pairs, EOC_ERR_NOMEM, "out of memory for %d pairs of inputs", classes);
+    inputs->kind->pairs(inputs, pairs);
+    const double *shares = inputs->kind->shares(inputs);
+    double sum = 0.0, total = 0.0;
+    for (int i = 0; i < classes; i++) {
+        const double v_a = variance * (shares ? shares[pairs[i].a] : 1.0),
+                     v_b = variance * (shares ? shares[pairs[i].b] : 1.0);
+        sum += pairs[i].count * correlation_of(g, depth, v_a, v_b, sqrt(v_a * v_b) * pairs[i].correlation);
+        total += pairs[i].count;
+    }
+    free(pairs);
+    *mean = sum / total;
+    return EOC_OK;
+}
+
+eoc_status eoc_gates_correlation(const eoc_network *network, const eoc_inputs *inputs, double variance,
+                                 double *correlation)
 {
     eoc_gates g;
+    *correlation = NAN;
     if (!gates_of(network, &g)) {
-        return NAN;
+        return EOC_OK;
     }
     if (g.batch) {
         const bool independent = strcmp(inputs->kind->name, "gaussian") == 0 && inputs->points > 3;
-        return independent ? batch_correlation(&g, network->depth, variance, inputs->points) : NAN;
+        *correlation = independent ? batch_correlation(&g, network->depth, variance, inputs->points) : NAN;
+        return EOC_OK;
     }
     if (inputs->kind->is_interval) {
-        return mean_over_interval(&g, network->depth, inputs);
+        *correlation = mean_over_interval(&g, network->depth, inputs);
+        return EOC_OK;
     }
-    double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS], sum = 0.0, total = 0.0;
-    const int classes = inputs->kind->pairs(inputs, correlations, counts);
-    for (int i = 0; i < classes; i++) {
-        sum += counts[i] * correlation(&g, network->depth, variance, variance, variance * correlations[i]);
-        total += counts[i];
-    }
-    return sum / total;
+    return mean_over_pairs(&g, network->depth, inputs, variance, correlation);
 }
 
 double eoc_gates_independent_correlation(const eoc_network *network)

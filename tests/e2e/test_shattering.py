@@ -222,10 +222,11 @@ def test_correlation_along_an_interval(tmp_path):
     assert np.abs(scores).max() < BOUND
 
 
-def test_a_pair_is_gradient_c(tmp_path):
-    """Of two inputs, the statistic gradient's own cosine in layer 1, measured and in theory."""
+@pytest.mark.parametrize("inputs", ["{kind: pair, correlation: 0.3}", "{kind: dataset, dataset: mnist10k, points: 2}"])
+def test_a_pair_is_gradient_c(inputs, tmp_path):
+    """Of two inputs, of one length or two, the statistic gradient's own cosine in layer 1, measured and in theory."""
     path = run(tmp_path, DEEP.format(architecture="[fully_connected, residual]", width=100, bias=0.1, replica=2,
-                                     inputs="{kind: pair, correlation: 0.3}", statistic="gradient, gradient_correlation"))
+                                     inputs=inputs, statistic="gradient, gradient_correlation"))
     found = datasets(path)
     assert found["probe/gradient_correlation"] == pytest.approx(found["probe/gradient_c"][..., 0], abs=1e-12)
     assert found["theory/gradient_correlation"][0] == pytest.approx(found["theory/gradient_c"][0, ..., 0], rel=1e-9)
@@ -258,7 +259,7 @@ MISTAKES = {
     "one input": ("fully_connected", "{inputs: {kind: single}, statistics: [gradient_correlation]}", ["probe.statistics", "pairs of inputs"]),
     "backwards": ("fully_connected", "{inputs: {kind: interval, from: 2, to: -2}}", ["probe.inputs.to", "from 2 to -2", "from below to"]),
     "from above the default": ("fully_connected", "{inputs: {kind: interval, from: 3}}", [":2:40: probe.inputs.from", "from 3 to 2"]),
-    "too many points": ("fully_connected", "{inputs: {kind: interval, points: 2000}}", ["probe.inputs.points", "up to 1024"]),
+    "too many points": ("fully_connected", "{inputs: {kind: interval, points: 2000}}", ["probe.inputs.points", "kind interval", "up to 1024"]),
     "no such lag": ("fully_connected", "{inputs: {kind: interval, points: 10}, statistics: [shattering]}",
                     [":2:42: probe.inputs.points", "10 points have no lag of 15", "below probe.inputs.points"]),
     "lags above the default": ("fully_connected", "{inputs: interval, statistics: [shattering], autocorrelation_lags: 64}",

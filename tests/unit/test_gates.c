@@ -31,11 +31,18 @@ static eoc_inputs inputs_of(const char *kind, double correlation, int points)
     return inputs;
 }
 
+static double correlation_of(const eoc_network *network, const eoc_inputs *inputs)
+{
+    double correlation = 0.0;
+    assert_int_equal(eoc_gates_correlation(network, inputs, 1.0, &correlation), EOC_OK);
+    return correlation;
+}
+
 static double pair_correlation(const char *architecture, int depth, double bias_variance, double c)
 {
     const eoc_network n = network_of(architecture, depth, bias_variance);
     const eoc_inputs pair = inputs_of("pair", c, 2);
-    return eoc_gates_correlation(&n, &pair, 1.0);
+    return correlation_of(&n, &pair);
 }
 
 static double independent(const char *architecture, int depth)
@@ -124,18 +131,18 @@ static void batch(void **state)
     (void)state;
     const eoc_inputs four = inputs_of("gaussian", 0.0, 4), many = inputs_of("gaussian", 0.0, 4000);
     eoc_network n = network_of("fully_connected(normalization=batch)", 1, 0.0);
-    CHECK_NEAR(eoc_gates_correlation(&n, &four, 1.0), 1.0 - acos(-1.0 / 3.0) / PI, 1e-15);
+    CHECK_NEAR(correlation_of(&n, &four), 1.0 - acos(-1.0 / 3.0) / PI, 1e-15);
     /* The gates of many inputs are independent indeed. */
     n.depth = 20;
-    CHECK_NEAR(eoc_gates_correlation(&n, &many, 1.0), pow(2.0, -20), 0.01 * pow(2.0, -20));
+    CHECK_NEAR(correlation_of(&n, &many), pow(2.0, -20), 0.01 * pow(2.0, -20));
     /* One block of many: u = 2, slope^2 = 1/2. */
     n = network_of("residual(normalization=batch)", 2, 0.0);
-    CHECK_NEAR(eoc_gates_correlation(&n, &many, 1.0), (1.0 + 0.25) / (1.0 + 0.5), 1e-3);
+    CHECK_NEAR(correlation_of(&n, &many), (1.0 + 0.25) / (1.0 + 0.5), 1e-3);
     /* Far up, u grows by 1 - 1/pi a block: twice as deep, 2^(-pi/(2 (pi - 1))). */
     n.depth = 20000;
-    const double deep = eoc_gates_correlation(&n, &many, 1.0);
+    const double deep = correlation_of(&n, &many);
     n.depth = 40000;
-    CHECK_NEAR(log2(deep / eoc_gates_correlation(&n, &many, 1.0)), PI / (2.0 * (PI - 1.0)), 2e-3);
+    CHECK_NEAR(log2(deep / correlation_of(&n, &many)), PI / (2.0 * (PI - 1.0)), 2e-3);
 }
 
 /* Of -1, 0, 1 with biases as large as weights: pairs (-1, 0) and (0, 1) alike, (-1, 1) apart. One layer. */
@@ -145,7 +152,7 @@ static void interval(void **state)
     const eoc_network n = network_of("fully_connected", 1, 2.0);
     const eoc_inputs three = inputs_of("interval", 0.0, 3);
     const double near = 1.0 - acos(2.0 / sqrt(2.0 * 4.0)) / PI, far = 1.0 - acos(0.0) / PI;
-    CHECK_NEAR(eoc_gates_correlation(&n, &three, NAN), (2.0 * near + far) / 3.0, 1e-14);
+    CHECK_NEAR(correlation_of(&n, &three), (2.0 * near + far) / 3.0, 1e-14);
 }
 
 static void where_there_is_none(void **state)
@@ -157,14 +164,14 @@ static void where_there_is_none(void **state)
                                           "residual(form=full)"};
     for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) {
         const eoc_network n = network_of(without[i], 5, 0.0);
-        assert_true(isnan(eoc_gates_correlation(&n, &pair, 1.0)));
+        assert_true(isnan(correlation_of(&n, &pair)));
         assert_true(isnan(eoc_gates_independent_correlation(&n)));
     }
     eoc_network n = network_of("residual(normalization=batch)", 5, 0.0);
-    assert_true(isnan(eoc_gates_correlation(&n, &line, 1.0)));
+    assert_true(isnan(correlation_of(&n, &line)));
     n = network_of("fully_connected", 5, 0.0);
     assert_int_equal(eoc_activation_find("tanh", &n.activation), EOC_OK);
-    assert_true(isnan(eoc_gates_correlation(&n, &pair, 1.0)));
+    assert_true(isnan(correlation_of(&n, &pair)));
 }
 
 int main(void)
