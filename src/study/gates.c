@@ -35,7 +35,8 @@ static double correlation_of(const eoc_gates *g, int depth, double v_a, double v
 {
     double q_a = g->sigma_w2 * v_a + g->sigma_b2, q_b = g->sigma_w2 * v_b + g->sigma_b2,
            covariance = g->sigma_w2 * v_ab + g->sigma_b2, result = 1.0;
-    const double weight = g->branch2 * g->sigma_w2, bias = g->branch2 * g->sigma_b2;
+    const double weight = g->branch2 * g->sigma_w2;
+    double bias = g->branch2 * g->sigma_b2;
     for (int l = 1; l <= depth; l++) {
         if (q_a == 0.0 || q_b == 0.0) {
             return NAN; /* no gate is open */
@@ -49,7 +50,8 @@ static double correlation_of(const eoc_gates *g, int depth, double v_a, double v
         q_a = (g->skip2 + weight * 0.5) * q_a + bias;
         q_b = (g->skip2 + weight * 0.5) * q_b + bias;
         /* Lengths matter by their ratios alone: near 1 they stay finite at any depth. */
-        const double scale = g->sigma_b2 == 0.0 ? 1.0 / sqrt(q_a * q_b) : 1.0;
+        const double scale = 1.0 / sqrt(q_a) / sqrt(q_b);
+        bias *= scale;
         covariance *= scale;
         q_a *= scale;
         q_b *= scale;
@@ -70,7 +72,7 @@ static double batch_correlation(const eoc_gates *g, int depth, double variance, 
     for (int l = 1; l < depth; l++) {
         const double slope2 = 1.0 / (u * (batch - 3.0) / batch + g->epsilon);
         result *= (g->skip2 + weight * slope2 * open_together(angle)) / (g->skip2 + weight * slope2 * 0.5);
-        u = g->skip2 * u + weight * u / (u + g->epsilon) * (0.5 - product_of_features(angle));
+        u = g->skip2 * u + weight / (1.0 + g->epsilon / u) * (0.5 - product_of_features(angle));
     }
     return g->last_gate ? result * 2.0 * open_together(angle) : result;
 }

@@ -111,6 +111,20 @@ static void one_block(void **state)
                1e-15);
 }
 
+/* Streams beyond the range of doubles, 2^3000 long: where biases are long forgotten, twice as deep an eighth as in
+ * falls_as_a_power (of x + W phi(x) theta falls half as fast, and its product twice as slowly: the power is the same).
+ */
+static void at_any_depth(void **state)
+{
+    (void)state;
+    const double once = pair_correlation("residual", 20000, 0.3, 0.0),
+                 twice = pair_correlation("residual", 40000, 0.3, 0.0);
+    CHECK_NEAR(log2(once / twice), 3.0, 5e-3);
+    const eoc_network n = network_of("residual(normalization=batch, skip=2)", 5000, 0.0);
+    const eoc_inputs many = inputs_of("gaussian", 0.0, 100);
+    assert_true(correlation_of(&n, &many) > 0.0);
+}
+
 /* Balduzzi et al. 2017, theorems 1 to 3, in blocks where the first layer is none. */
 static void papers_rates(void **state)
 {
@@ -184,6 +198,7 @@ int main(void)
         cmocka_unit_test(batch),
         cmocka_unit_test(interval),
         cmocka_unit_test(where_there_is_none),
+        cmocka_unit_test(at_any_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
