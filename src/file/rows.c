@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rows.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 int eoc_rows_of(const char *group, const char *name)
@@ -48,6 +50,15 @@ static herr_t transfer_block(direction way, hid_t dataset, hid_t type, hid_t mem
                         : H5Dread(dataset, type, memory_space, file_space, H5P_DEFAULT, values);
 }
 
+/* MPI-IO tells HDF5 nothing but "failed"; the reason is what the system said last. */
+static eoc_status transfer_failed(direction way, const eoc_store *store, int system_error)
+{
+    const char *doing = way == WRITE ? "cannot be written" : "cannot be read";
+    const bool told = system_error == ENOSPC || system_error == EFBIG || system_error == EDQUOT || system_error == EIO;
+    return told ? EOC_FAIL(EOC_ERR_IO, "%s: %s: %s", store->path, doing, strerror(system_error))
+                : eoc_h5_fail(store->path, doing);
+}
+
 static eoc_status transfer(direction way, eoc_store *store, int row, int64_t first, int64_t count,
                            unsigned char *values)
 {
@@ -63,9 +74,10 @@ static eoc_status transfer(direction way, eoc_store *store, int row, int64_t fir
         const hsize_t total = (hsize_t)block * row_count;
         hid_t memory_space = H5Screate_simple(1, &total, NULL);
         H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, extent, NULL);
+        errno = 0;
         if (transfer_block(way, store->datasets[row], eoc_h5_memory_type(v->type), memory_space, file_space,
                            values + (size_t)done * row_count * eoc_type_bytes(v->type)) < 0) {
-            status = eoc_h5_fail(store->path, way == WRITE ? "cannot be written" : "cannot be read");
+            status = transfer_failed(way, store, errno);
         }
         H5Sclose(memory_space);
         done += block;

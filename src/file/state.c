@@ -3,6 +3,7 @@
 #include "eoc/store.h"
 #include "eoc/text.h"
 
+#include "difference.h"
 #include "h5.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A scalar variable-length string dataset or attribute; NULL when it is not there or not a string. Free with
@@ -74,63 +76,115 @@ static char *read_text_dataset(hid_t file, const char *group, const char *name)
     return text;
 }
 
-/* Reads a whole variable of exactly the shape that the plan gives it. `values` is allocated here. */
+/* -- variables: of the shape that the plan gives them, and where a run can write them in place -- */
+
+static bool has_shape(hid_t dataset, int rank, const hsize_t *wanted)
+{
+    hsize_t found[H5S_MAX_RANK];
+    hid_t space = H5Dget_space(dataset);
+    bool right = H5Sget_simple_extent_ndims(space) == rank && H5Sget_simple_extent_dims(space, found, NULL) == rank;
+    for (int d = 0; d < rank && right; d++) {
+        right = found[d] == wanted[d];
+    }
+    H5Sclose(space);
+    return right;
+}
+
+static bool has_type(hid_t dataset, eoc_type type)
+{
+    hid_t found = H5Dget_type(dataset);
+    const bool right = H5Tequal(found, eoc_h5_file_type(type)) > 0;
+    H5Tclose(found);
+    return right;
+}
+
+typedef enum { IN_PLACE, CHUNKED, NOT_ALLOCATED, BEYOND_THE_END } place;
+
+static place place_of(hid_t dataset, double bytes, double file_bytes)
+{
+    hid_t list = H5Dget_create_plist(dataset);
+    const bool contiguous = H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0;
+    H5Pclose(list);
+    if (!contiguous) {
+        return CHUNKED;
+    }
+    const haddr_t offset = H5Dget_offset(dataset);
+    return offset == HADDR_UNDEF ? NOT_ALLOCATED : (double)offset + bytes > file_bytes ? BEYOND_THE_END : IN_PLACE;
+}
+
+static eoc_status check_dataset(const char *path, hid_t dataset, const eoc_store_plan *plan, const eoc_variable *v,
+                                double file_bytes)
+{
+    EOC_REQUIRE(dataset >= 0, EOC_ERR_USAGE, "%s: the variable %s/%s is missing: the file is damaged or not eoc's",
+                path, v->group, v->name);
+    hsize_t wanted[EOC_MAX_RANK];
+    const int rank = eoc_h5_shape(plan->grid, plan->layout, v, wanted);
+    double bytes = (double)eoc_type_bytes(v->type);
+    for (int d = 0; d < rank; d++) {
+        bytes *= (double)wanted[d];
+    }
+    EOC_REQUIRE(has_shape(dataset, rank, wanted) && has_type(dataset, v->type), EOC_ERR_USAGE,
+                "%s: %s/%s has not the shape and type that this sweep gives it: the file is damaged or was changed",
+                path, v->group, v->name);
+    const place found = place_of(dataset, bytes, file_bytes);
+    EOC_REQUIRE(found != CHUNKED, EOC_ERR_USAGE,
+                "%s was compressed or rewritten by another tool since (%s/%s is in chunks), and a run writes in place; "
+                "'h5repack -l CONTI -f NONE %s NEW.h5' makes a file that can be gone on with",
+                path, v->group, v->name, path);
+    EOC_REQUIRE(found == IN_PLACE, EOC_ERR_USAGE, "%s: %s/%s is not wholly in the file: it is damaged or cut short",
+                path, v->group, v->name);
+    return EOC_OK;
+}
+
+static eoc_status check_variables(const char *path, hid_t file, const eoc_store_plan *plan)
+{
+    struct stat entry;
+    EOC_REQUIRE(stat(path, &entry) == 0, EOC_ERR_USAGE, "%s: %s", path, strerror(errno));
+    eoc_status status = EOC_OK;
+    for (int row = 0; row < eoc_variable_count() && status == EOC_OK; row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (plan->layout->included[row]) {
+            hid_t dataset = open_dataset(file, v->group, v->name);
+            status = check_dataset(path, dataset, plan, v, (double)entry.st_size);
+            if (dataset >= 0) {
+                H5Dclose(dataset);
+            }
+        }
+    }
+    return status;
+}
+
+/* A whole variable, checked before; `values` is allocated here. */
 static eoc_status read_variable(const char *path, hid_t file, const eoc_store_plan *plan, const char *group,
                                 const char *name, void **values)
 {
     const eoc_variable *v = eoc_variable_find(group, name);
     assert(v);
-    hsize_t wanted[EOC_MAX_RANK], found[H5S_MAX_RANK];
-    const int rank = eoc_h5_shape(plan->grid, plan->layout, v, wanted);
-    hid_t dataset = open_dataset(file, group, name);
-    EOC_REQUIRE(dataset >= 0, EOC_ERR_USAGE, "%s: the variable %s/%s is missing: the file is damaged or not eoc's",
-                path, group, name);
-    hid_t space = H5Dget_space(dataset);
-    bool right = H5Sget_simple_extent_ndims(space) == rank;
+    hsize_t shape[EOC_MAX_RANK];
     size_t count = 1;
-    if (right) {
-        H5Sget_simple_extent_dims(space, found, NULL);
-        for (int d = 0; d < rank; d++) {
-            right = right && found[d] == wanted[d];
-            count *= (size_t)wanted[d];
-        }
+    for (int d = eoc_h5_shape(plan->grid, plan->layout, v, shape) - 1; d >= 0; d--) {
+        count *= (size_t)shape[d];
     }
-    H5Sclose(space);
-    *values = right ? malloc(count * eoc_type_bytes(v->type)) : NULL;
-    const bool read =
-        *values && H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
+    *values = malloc(count * eoc_type_bytes(v->type));
+    EOC_REQUIRE(*values, EOC_ERR_NOMEM, "out of memory for %s/%s", group, name);
+    hid_t dataset = open_dataset(file, group, name);
+    const bool read = H5Dread(dataset, eoc_h5_memory_type(v->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) >= 0;
     H5Dclose(dataset);
-    EOC_REQUIRE(right, EOC_ERR_USAGE, "%s: %s/%s has another shape than the sweep's grid", path, group, name);
     EOC_REQUIRE(read, EOC_ERR_USAGE, "%s: %s/%s cannot be read: the file is damaged", path, group, name);
     return EOC_OK;
 }
 
 /* -- is it the same sweep -- */
 
-static size_t line_length(const char *text)
-{
-    return strcspn(text, "\n");
-}
-
-/* Names the first line in which two resolved sweeps differ. Sections are lines that end with a colon. */
 static eoc_status differing_sweep(const char *path, const char *there, const char *wanted)
 {
-    while (*there && *wanted) {
-        const size_t a = line_length(there), b = line_length(wanted);
-        if (a != b || memcmp(there, wanted, a) != 0) {
-            break;
-        }
-        there += a + (there[a] == '\n');
-        wanted += b + (wanted[b] == '\n');
-    }
-    char one[160], other[160];
-    snprintf(one, sizeof one, "%.*s", (int)line_length(there), there + strspn(there, " "));
-    snprintf(other, sizeof other, "%.*s", (int)line_length(wanted), wanted + strspn(wanted, " "));
-    one[strcspn(one, "\n")] = other[strcspn(other, "\n")] = '\0';
-    return EOC_FAIL(EOC_ERR_USAGE,
-                    "%s holds another sweep: it has '%s' where this one has '%s'; name another file with -o, or give "
-                    "--overwrite to begin anew",
-                    path, one, other);
+    eoc_text difference = {0};
+    eoc_sweep_difference(there, wanted, &difference);
+    const eoc_status status = EOC_FAIL(
+        EOC_ERR_USAGE, "%s holds another sweep: %s; name another file with -o, or give --overwrite to begin anew", path,
+        difference.data);
+    eoc_text_clear(&difference);
+    return status;
 }
 
 static eoc_status check_versions(const char *path, hid_t file)
@@ -230,17 +284,36 @@ static eoc_status read_all(const char *path, hid_t file, const eoc_store_plan *p
         "%s holds the theory of this sweep alone, as eoc theory writes it, and no networks can be added to it; name "
         "another file with -o, or give --overwrite to replace it",
         path);
+    EOC_TRY(check_variables(path, file, plan));
     void *values = NULL;
-    EOC_TRY(read_variable(path, file, plan, "run", "status", &values));
+    eoc_status read = read_variable(path, file, plan, "run", "status", &values);
     state->status = values;
-    EOC_TRY(read_variable(path, file, plan, "run", "attempts", &values));
+    EOC_TRY(read);
+    read = read_variable(path, file, plan, "run", "attempts", &values);
     state->attempts = values;
-    EOC_TRY(read_variable(path, file, plan, "run", "seconds", &values));
+    EOC_TRY(read);
+    read = read_variable(path, file, plan, "run", "seconds", &values);
     state->seconds = values;
-    EOC_TRY(read_variable(path, file, plan, "theory", "status", &values));
+    EOC_TRY(read);
+    read = read_variable(path, file, plan, "theory", "status", &values);
     state->theory_status = values;
+    EOC_TRY(read);
     forget_nonsense(plan, state);
     return read_next_run(path, file, &state->next_run);
+}
+
+static eoc_status refuse(const char *path)
+{
+    (void)eoc_h5_fail(path, "cannot be opened");
+    const bool cut = strstr(eoc_status_why(), "truncated") != NULL;
+    return cut ? EOC_FAIL(EOC_ERR_USAGE,
+                          "%s is cut short: its end is missing; name another file with -o, or give --overwrite to "
+                          "begin anew",
+                          path)
+               : EOC_FAIL(EOC_ERR_USAGE,
+                          "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to "
+                          "begin anew",
+                          path);
 }
 
 eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eoc_store_state *state)
@@ -249,9 +322,9 @@ eoc_status eoc_store_read_state(const char *path, const eoc_store_plan *plan, eo
     *state = (eoc_store_state){0};
     EOC_REQUIRE(access(path, R_OK | W_OK) == 0, EOC_ERR_USAGE, "%s: %s", path, strerror(errno));
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    EOC_REQUIRE(
-        file >= 0, EOC_ERR_USAGE,
-        "%s is not an HDF5 file, or a damaged one; name another file with -o, or give --overwrite to begin anew", path);
+    if (file < 0) {
+        return refuse(path);
+    }
     const eoc_status status = read_all(path, file, plan, state);
     H5Fclose(file);
     if (status != EOC_OK) {
