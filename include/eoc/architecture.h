@@ -86,6 +86,8 @@ typedef struct {
     double *bias;    /* (width) scratch */
     double *scratch; /* (columns, features * width), where the network needs it */
     double *gram;    /* (inputs, inputs) scratch */
+    /* On the way back the means and variances of a batch are constants: gradients are those of one input at a time. */
+    bool held;
 } eoc_layer_tools;
 
 /** What a layer leaves of its forward pass, in memory of the caller: z for statistics, the rest for the way back. */
@@ -105,6 +107,14 @@ typedef struct {
     bool normalized, second_matrix, scratch;
     bool coupled; /* the inputs of a batch act on each other: a tangent is one of the whole batch */
 } eoc_layer_needs;
+
+/** z^(l+1) = skip z^l + branch (W phi(z^l) + b) from z^1 = W x + b, phi's argument normalized or not: see gates.h. */
+typedef struct {
+    double skip2, branch2, sigma_w2, sigma_b2; /* squares and variances */
+    bool last_gate;                            /* the read-out is of phi(z^L), not z^L */
+    bool batch;                                /* normalized over the batch, then times gamma */
+    double gamma2, epsilon;
+} eoc_gates;
 
 struct eoc_architecture_kind {
     const char *name;
@@ -138,6 +148,8 @@ struct eoc_architecture_kind {
                              const eoc_signals *dz, eoc_signals *dh, double *log_weight_gradient_q);
     /** Mean growth of a squared gradient through layer l, given its slopes; NaN where that is no mean of slopes. */
     double (*chi_1)(const eoc_network *network, int l, const eoc_layer *layer);
+    /** What gradients of relu networks go through; false where it is not of this form. NULL: nowhere. */
+    bool (*gates)(const eoc_network *network, eoc_gates *gates);
 };
 
 int eoc_architecture_count(void);

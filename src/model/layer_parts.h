@@ -79,6 +79,9 @@ void eoc_norm_forward(const eoc_norm *norm, eoc_batch *u, double *state);
  */
 void eoc_norm_derivative(const eoc_norm *norm, int inputs, int riders, double *state, eoc_batch *t);
 
+/** The same of gradients of one input at a time: the batch's means and variances are constants. */
+void eoc_norm_derivative_held(const eoc_norm *norm, int inputs, double *state, eoc_batch *t);
+
 /* -- layer_parts.c -- */
 
 /** The square matrix of a layer, or one that meets its features. */
@@ -107,7 +110,13 @@ void eoc_layer_expand(const eoc_network *network, const double *slope, int rider
 void eoc_layer_contract(const eoc_network *network, const double *slope, int riders, eoc_batch *d, double *to);
 
 /** The contraction, and the derivative of the normalization, of all signals at h, which become those at z. */
-void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer *layer, eoc_signals *d);
+void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer_tools *tools, const eoc_layer *layer,
+                         eoc_signals *d);
+
+/** The gates of a network with this skip and branch; whether normalization, dropout and features leave them in theory.
+ */
+eoc_gates eoc_network_gates(const eoc_network *network, double skip, double branch);
+bool eoc_network_has_gates(const eoc_network *network);
 
 /** How many inputs the tangents of a network ride on. */
 int eoc_network_riders(const eoc_network *network, int inputs);

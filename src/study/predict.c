@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "eoc/gates.h"
 #include "eoc/layer_theory.h"
 #include "eoc/text.h"
 
@@ -11,6 +12,7 @@ struct eoc_prediction {
     eoc_activation activation;
     double sigma_w2, sigma_b2;
     double input_variance;
+    eoc_inputs inputs;
     bool in_theory; /* of plain layers */
     eoc_mean_field point;
     eoc_curves *curves;       /* of plain layers */
@@ -40,6 +42,14 @@ static double variance_at(double q_star, double lift, double sigma_b2)
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance)
 {
     *variance = probe->inputs.as_preprocessed ? probe->inputs.images->variance : probe->inputs.variance;
+    if (probe->inputs.kind->is_interval) {
+        *variance = 0.0;
+        for (int k = 0; k < probe->inputs.points; k++) {
+            const double t = eoc_interval_point(&probe->inputs, k);
+            *variance += t * t / probe->inputs.points;
+        }
+        return EOC_OK;
+    }
     if (!probe->inputs.fixed_point) {
         return EOC_OK;
     }
@@ -141,11 +151,14 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
     eoc_prediction *p = calloc(1, sizeof *p);
     EOC_REQUIRE(p, EOC_ERR_NOMEM, "out of memory for theory");
     p->activation = network->activation;
+    p->inputs = probe->inputs;
     p->sigma_w2 = effective(network);
     p->sigma_b2 = network->bias_variance;
-    p->in_theory = eoc_network_in_theory(network);
+    /* Too many lengths, and pairs of them: the points of an interval have gates instead. */
+    const bool on_interval = probe->inputs.kind->is_interval;
+    p->in_theory = eoc_network_in_theory(network) && !on_interval;
     eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
-    if (status == EOC_OK && (p->in_theory || eoc_layer_theory_covers(network))) {
+    if (status == EOC_OK && (p->in_theory || eoc_layer_theory_covers(network)) && !on_interval) {
         status = iterate(probe, network, max_depth, p);
     }
     if (status != EOC_OK) {
@@ -238,6 +251,10 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
     blank(layout, record);
     put(record->effective_weight_variance, eoc_network_effective(network));
     put(record->input_variance, p->input_variance);
+    if (record->gradient_correlation) {
+        EOC_TRY(eoc_gates_correlation(network, &p->inputs, p->input_variance, record->gradient_correlation));
+        *record->independent_gradient_correlation = eoc_gates_independent_correlation(network);
+    }
     if (p->layers) {
         return fill_layers(p, network, layout, record);
     }

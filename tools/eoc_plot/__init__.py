@@ -7,4 +7,5 @@ critical  the theory's lines, found on the grid of the file
 style     labels, colours, axes: what all pictures share
 phase     one function per picture, listed in the table of cli
 depth
+shattering
 """

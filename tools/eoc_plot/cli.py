@@ -8,7 +8,7 @@ from typing import Callable
 from .errors import PlotError
 
 try:
-    from . import advise, depth, phase, style
+    from . import advise, depth, phase, shattering, style
     from .result import Result
 except ImportError as error:  # the packages of the distribution, or of the environment that EOC_PYTHON names
     sys.exit(f"eoc-plot: needs h5py, numpy and matplotlib ({error}); install python3-h5py and python3-matplotlib, "
@@ -66,8 +66,7 @@ def common_options(parser):
     parser.add_argument("--statistic", metavar="NAME", action="append", default=[],
                         help="what to draw, repeatable: a variable of the file (c, one_minus_c, log_q, theory/chi_1, ...), "
                              "gradient_ratio or gradient_growth")
-    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
-                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
+    select_option(parser)
     parser.add_argument("--average", choices=("log", "linear"), default="log",
                         help="replicas of q and gradients: mean of the logarithm (default) or logarithm of the mean")
 
@@ -79,6 +78,22 @@ def phase_options(parser):
                         help="the layer of a map that has no layer axis (default: last)")
     parser.add_argument("--xi", metavar="M,...", type=multiples,
                         help="lines at these multiples of the depth scale xi_c (default 1 over depth or layer)")
+
+
+def select_option(parser):
+    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
+                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
+
+
+def shattering_common(parser):
+    output_options(parser, "the result file of a sweep with the statistic shattering or gradient_correlation")
+    select_option(parser)
+
+
+def shattering_options(parser):
+    parser.add_argument("--network", metavar="ARCHITECTURE@DEPTH", action="append", default=[],
+                        help="whose gradients are drawn, repeatable (default: the shallowest, and the deepest of each architecture)")
+    parser.add_argument("--correlation", metavar="FILE", help="take the correlations against depth from this result file")
 
 
 def depth_options(parser):
@@ -103,6 +118,9 @@ PICTURES = {
                      "eoc-plot phase tanh.h5 --select initializer=gaussian --xi 1,6 -o tanh.pdf", phase_options, phase.draw),
     "depth": Picture("statistics against the layer, probes as points and theory as lines",
                      "eoc-plot depth tanh.h5 --select width=1000 --curves 7", depth_options, depth.draw),
+    "shattering": Picture("gradients along an interval beside noise, their autocorrelations, correlation against depth",
+                          "eoc-plot shattering gradients.h5 --correlation correlation.h5", shattering_options, shattering.draw,
+                          common=shattering_common),
     "advise": Picture("the initializers that eoc advise --json compares",
                       "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),
 }
