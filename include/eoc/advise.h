@@ -13,6 +13,8 @@
 #include "eoc/mean_field.h"
 #include "eoc/text.h"
 
+#include <stdbool.h>
+
 /** What the critical line of an activation allows; the second column is its name in JSON. */
 #define EOC_ADVICE_REGIMES(X)                                                                                          \
     X(LINEAR, "linear")             /* an orthogonal matrix keeps every length and angle */                            \
@@ -47,9 +49,15 @@ typedef enum { EOC_ADVICE_VERDICTS(EOC_ADVICE_VERDICT_ENUM) EOC_NUM_VERDICTS } e
 const char *eoc_advice_regime_name(eoc_advice_regime regime);
 const char *eoc_advice_verdict_text(eoc_advice_verdict verdict);
 
-/** One initializer. Theory's numbers are NaN outside theory, but for the two logarithms. */
+/**
+ * One initializer of plain layers, or one kind of layers that go deeper. Theory's numbers are NaN outside theory, but
+ * for the two logarithms.
+ */
 typedef struct {
-    const char *name; /* of the initializer; "critical_gaussian", "critical_orthogonal" at the critical point */
+    const char *name;         /* of the initializer; "critical_gaussian", "critical_orthogonal" at the critical point;
+                                 "residual",         "batch_norm", "looks_linear" */
+    const char *architecture; /* as a sweep file spells it */
+    const char *activation;   /* NULL: the one asked about */
     eoc_initializer initializer;
     double weight_variance; /* in units of the initializer's own */
     double effective_weight_variance, bias_variance;
@@ -61,8 +69,9 @@ typedef struct {
     double log_gradient_scale; /* log of g^1/g^L, g^l the mean square gradient at z^l; both estimates outside theory */
     double signal_depth;       /* layers: see eoc_advise */
     double gradient_depth;
-    double spread;    /* standard deviation of the squared singular values of J at this depth, over their mean */
-    double beta;      /* variance of log |gradient|^2 from width; NaN with orthogonal weights */
+    double spread;    /* standard deviation of the squared singular values of J at this depth, over their mean; NaN of
+                         residual layers and batch normalization, where it is not known */
+    double beta;      /* variance of log |gradient|^2 from width; NaN with orthogonal weights, and of those layers */
     double mean_gain; /* (N mu)^2, mu the mean of an entry: 0 where that is zero */
     eoc_advice_verdict verdict;
 } eoc_advice_row;
@@ -76,11 +85,21 @@ typedef struct {
     double chi_q;                                  /* its stability */
     int num_rows;
     eoc_advice_row rows[EOC_MAX_ADVICE_ROWS];
-    int recommended; /* index into rows */
+    int recommended;   /* index into rows */
+    bool beyond_reach; /* the depth is more than the best initializer of plain layers carries; see eoc_advise */
 } eoc_advice;
+
+/** The row of that name; NULL where there is none. */
+const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name);
 
 /** Signals and gradients are given up when their mean square changes by this factor. */
 #define EOC_ADVICE_FACTOR 1e6
+
+/** Plain layers reach no deeper than where the squared singular values spread by this many times their mean. */
+#define EOC_ADVICE_SPREAD 10.0
+
+/** Inputs of a batch, for batch normalization. */
+#define EOC_ADVICE_BATCH 128
 
 /** Correlations are followed for this many xi_c: Schoenholz et al. 2017 found networks trainable up to about that. */
 #define EOC_ADVICE_XI_MULTIPLE 6.0
@@ -96,6 +115,16 @@ typedef struct {
  * of orthogonal networks spread by at most 1 (the published rule for tanh, whose mu_2/mu_1^2 - 1 tends to 8 q_star^2);
  * where the line is unstable there, the point that draws signals in fastest (least chi_q).
  *
+ * Where no initializer makes an isometry (every regime but linear and isometric) there are rows of other layers too, by
+ * eoc/layer_theory.h: pre-activation residual layers h + W phi(h)/sqrt(L) and batch normalization over batches of
+ * EOC_ADVICE_BATCH, with the critical variances where there are such, else 1 and 0, and, for relu, crelu with
+ * looks-linear weights, whose Jacobian is orthogonal. Of batch normalization signal_depth is NaN: inputs of one batch
+ * stay apart, of two batches it says nothing.
+ *
+ * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, the critical gaussian
+ * row has a spread above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1.
+ * Then looks-linear weights are recommended for relu, and residual layers for the others.
+ *
  * Weights with a mean mu: outside mean-field theory, so only log_forward_scale and log_gradient_scale are filled, by
  * following what all units of a layer have in common (its square grows by (N mu)^2 of the mean feature's) beside what
  * is each one's own. Against medians of networks of 12 layers (tests/reference/mean_weights.csv): within 1 in the
@@ -107,11 +136,12 @@ typedef struct {
  * networks by more than 1.
  *
  * Source: Schoenholz et al. 2017, arXiv:1611.01232; Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735; Xiao et
- * al. 2018, arXiv:1806.05393; Hanin & Nica 2020.
+ * al. 2018, arXiv:1806.05393; Hanin & Nica 2020; of other layers Yang & Schoenholz 2017, Yang et al. 2019, Balduzzi et
+ * al. 2017.
  */
 eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice);
 
-/** Appends the line of PyTorch that sets a row on a layer m = nn.Linear(N, N). */
+/** Appends the line of PyTorch that sets a row on a layer m = nn.Linear(N, N), or with looks_linear (2 N, N). */
 void eoc_advice_torch(const eoc_advice_row *row, eoc_text *out);
 
 #endif

@@ -40,6 +40,29 @@ typedef struct {
 
 typedef struct eoc_architecture_kind eoc_architecture_kind;
 
+typedef enum { EOC_NORM_NONE, EOC_NORM_BATCH, EOC_NORM_LAYER } eoc_norm_rule;
+
+/** norm(u) = gamma (u - mean)/sqrt(variance + epsilon) + beta, over the inputs (batch) or the units (layer). */
+typedef struct {
+    eoc_norm_rule rule;
+    double gamma, beta, epsilon;
+} eoc_norm;
+
+/**
+ * A layer from 2 on in the words of theory: z^l = skip z^(l-1) + branch f(z^(l-1)), f(z) = V phi(norm(W z + b)) + a,
+ * where W and b, or V and a, may be missing. Variances are sums over one unit's incoming weights.
+ */
+typedef struct {
+    bool matrix_before, matrix_behind; /* W and V */
+    bool phi_on_top;                   /* h^L = phi(norm(z^L)); else h^L = z^L */
+    bool mirrored;                     /* V = [V', -V'] behind two features */
+    double skip, branch;
+    eoc_norm norm;
+    double keep;          /* of dropout, behind phi */
+    double lift_variance; /* of W^1; of W too */
+    double variance;      /* of V */
+} eoc_block;
+
 typedef struct {
     const eoc_architecture_kind *kind;
     double parameters[EOC_MAX_PARAMETERS];
@@ -63,6 +86,8 @@ typedef struct {
     double *bias;    /* (width) scratch */
     double *scratch; /* (columns, features * width), where the network needs it */
     double *gram;    /* (inputs, inputs) scratch */
+    /* On the way back the means and variances of a batch are constants: gradients are those of one input at a time. */
+    bool held;
 } eoc_layer_tools;
 
 /** What a layer leaves of its forward pass, in memory of the caller: z for statistics, the rest for the way back. */
@@ -83,6 +108,14 @@ typedef struct {
     bool coupled; /* the inputs of a batch act on each other: a tangent is one of the whole batch */
 } eoc_layer_needs;
 
+/** z^(l+1) = skip z^l + branch (W phi(z^l) + b) from z^1 = W x + b, phi's argument normalized or not: see gates.h. */
+typedef struct {
+    double skip2, branch2, sigma_w2, sigma_b2; /* squares and variances */
+    bool last_gate;                            /* the read-out is of phi(z^L), not z^L */
+    bool batch;                                /* normalized over the batch, then times gamma */
+    double gamma2, epsilon;
+} eoc_gates;
+
 struct eoc_architecture_kind {
     const char *name;
     const char *formula;
@@ -90,8 +123,10 @@ struct eoc_architecture_kind {
     eoc_parameter parameters[EOC_MAX_PARAMETERS + 1];
     /** EOC_ERR_USAGE with a sentence for a combination of kinds that makes no sense. */
     eoc_status (*check)(const eoc_network *network);
-    /** Whether mean-field theory (eoc/mean_field.h) is that of this architecture. */
+    /** Whether layers are W, b and phi alone, of which eoc/mean_field.h is the theory. */
     bool (*in_theory)(const eoc_network *network);
+    /** The layers for eoc/layer_theory.h; NULL: it does not describe them. */
+    eoc_block (*block)(const eoc_network *network);
     eoc_layer_needs (*needs)(const eoc_network *network);
     /** Values of h^l, l = 0..L. */
     int (*width)(const eoc_network *network, int l);
@@ -113,6 +148,8 @@ struct eoc_architecture_kind {
                              const eoc_signals *dz, eoc_signals *dh, double *log_weight_gradient_q);
     /** Mean growth of a squared gradient through layer l, given its slopes; NaN where that is no mean of slopes. */
     double (*chi_1)(const eoc_network *network, int l, const eoc_layer *layer);
+    /** What gradients of relu networks go through; false where it is not of this form. NULL: nowhere. */
+    bool (*gates)(const eoc_network *network, eoc_gates *gates);
 };
 
 int eoc_architecture_count(void);
@@ -125,7 +162,7 @@ eoc_status eoc_architecture_find(const char *text, eoc_architecture *architectur
 /** Whether architecture, activation and initializer go together; EOC_ERR_USAGE with a sentence where not. */
 eoc_status eoc_network_check(const eoc_network *network);
 
-/** Whether mean-field theory describes such networks: the maps of one feature a unit, weights with mean zero. */
+/** Whether eoc/mean_field.h alone describes such networks: the maps of one feature a unit, weights with mean zero. */
 bool eoc_network_in_theory(const eoc_network *network);
 
 /** The sigma_w^2 of theory: the variances of one unit's incoming weights in a hidden layer, added up. */

@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-enum { EOC_MAX_POINTS = 4096, EOC_MAX_IMAGES = 64 };
+enum { EOC_MAX_POINTS = 4096, EOC_MAX_IMAGES = 64, EOC_MAX_INTERVAL_POINTS = 1024 };
 
 typedef struct eoc_inputs eoc_inputs;
 
@@ -24,8 +24,9 @@ typedef struct {
     const char *formula;
     const char *source;
     bool has_correlation, has_points, has_images; /* which keys it reads */
-    int min_width;                                /* directions it needs, as far as they are known without the images */
-    int max_points;                               /* where it has points */
+    bool is_interval; /* reads from and to instead of a variance: inputs of many lengths on one line */
+    int min_width;    /* directions it needs, as far as they are known without the images */
+    int max_points;   /* where it has points */
     int (*num_inputs)(const eoc_inputs *inputs);
     /** x (num_inputs, width), drawn from the network's key; mean over inputs of |x|^2/width is `variance`. */
     void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);
@@ -67,6 +68,7 @@ struct eoc_inputs {
     bool fixed_point;     /* start at q^1 = q_star where the point has one above 0, else at variance 1 */
     bool as_preprocessed; /* images keep the mean squares that preprocessing gave them */
     int points;           /* number of inputs where the kind reads it, from 2 */
+    double from, to;      /* the ends of an interval, from < to */
     eoc_data_source dataset;
     const eoc_preprocessing *preprocessing;
     const eoc_images *images; /* of a kind that has them, once they are loaded; no key */
@@ -74,6 +76,9 @@ struct eoc_inputs {
 
 int eoc_input_kind_count(void);
 const eoc_input_kind *eoc_input_kind_row(int row);
+
+/** Scalar t_k of point k of an interval: evenly spaced, both ends among them. */
+double eoc_interval_point(const eoc_inputs *inputs, int k);
 
 /**
  * Whether a data set of these sizes serves: enough training samples, and no network of the grid too narrow.

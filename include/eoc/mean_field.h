@@ -30,7 +30,8 @@
     X(C_ANY, "c_any")                               /* the limit of c depends on the start; c_star is NaN */       \
     X(CHAOTIC, "chaotic")                           /* chi_1 > 1, c_star < 1 */                                    \
     X(XI_INFINITE, "xi_infinite")                   /* chi_c = 1: c stops, or goes to its limit as a power */      \
-    X(NO_SECOND_DERIVATIVE, "no_second_derivative") /* dphi jumps: manifold_curvature is NaN */
+    X(NO_SECOND_DERIVATIVE, "no_second_derivative") /* dphi jumps: manifold_curvature is NaN */                    \
+    X(PARTIAL, "partial")                           /* of this architecture some quantities are not known: NaN */
 
 #define EOC_THEORY_FLAG_INDEX(name, text) EOC_THEORY_INDEX_##name,
 enum { EOC_THEORY_FLAGS(EOC_THEORY_FLAG_INDEX) EOC_NUM_THEORY_FLAGS };

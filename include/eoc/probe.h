@@ -17,11 +17,20 @@
 /* -- what is asked for: the keys under `probe:` -- */
 
 typedef enum {
-    EOC_STATISTIC_FORWARD = 1 << 0,      /* log_q, c, one_minus_c */
-    EOC_STATISTIC_GRADIENT = 1 << 1,     /* log_gradient_q, gradient_c, log_weight_gradient_q */
-    EOC_STATISTIC_JACOBIAN = 1 << 2,     /* log_jacobian_m1, log_jacobian_m2 */
-    EOC_STATISTIC_FINITE_WIDTH = 1 << 3, /* chi_1, kurtosis */
-    EOC_STATISTIC_SPECTRUM = 1 << 4,     /* log_singular_values: explicit weights, O(N^3) a layer */
+    EOC_STATISTIC_FORWARD = 1 << 0,             /* log_q, c, one_minus_c */
+    EOC_STATISTIC_GRADIENT = 1 << 1,            /* log_gradient_q, gradient_c, log_weight_gradient_q */
+    EOC_STATISTIC_JACOBIAN = 1 << 2,            /* log_jacobian_m1, log_jacobian_m2 */
+    EOC_STATISTIC_FINITE_WIDTH = 1 << 3,        /* chi_1, kurtosis */
+    EOC_STATISTIC_SPECTRUM = 1 << 4,            /* log_singular_values: explicit weights, O(N^3) a layer */
+    EOC_STATISTIC_SHATTERING = 1 << 5,          /* input_gradient, gradient_autocorrelation, gradient_correlation */
+    EOC_STATISTIC_GRADIENT_COVARIANCE = 1 << 6, /* gradient_covariance */
+
+    EOC_STATISTIC_GRADIENT_CORRELATION = 1 << 7, /* gradient_correlation, of any inputs */
+
+    /* of an interval; with the means of a batch held; of a way back */
+    EOC_STATISTICS_ALONG_INPUTS = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_COVARIANCE,
+    EOC_STATISTICS_HELD = EOC_STATISTICS_ALONG_INPUTS | EOC_STATISTIC_GRADIENT_CORRELATION,
+    EOC_STATISTICS_BACK = EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN | EOC_STATISTICS_HELD,
 } eoc_statistic;
 
 typedef struct {
@@ -53,6 +62,7 @@ typedef struct {
     bool nothing;               /* no statistics are wanted: the sweep trains only */
     int jacobian_probes;        /* random unit vectors u of the statistic jacobian, 1..EOC_MAX_JACOBIAN_PROBES */
     int spectrum_modes;         /* at most so many values are kept of the statistic spectrum */
+    int autocorrelation_lags;   /* the greatest lag of the statistic shattering, below the number of inputs */
     const eoc_sampler *sampler; /* NULL: auto */
     eoc_layers layers;
     eoc_layer_needs needs;         /* of all networks that are probed in one workspace, as eoc_layer_needs_join tells */
@@ -82,6 +92,10 @@ typedef struct {
     double *log_gradient_q, *gradient_c, *log_weight_gradient_q;
     double *log_jacobian_m1, *log_jacobian_m2; /* one value each */
     double *log_singular_values;               /* (num_modes) */
+    double *input_gradient;                    /* (inputs) dy/dt of y = v.h^L at every point of an interval */
+    double *gradient_autocorrelation;          /* (lags + 1) of it, its mean removed */
+    double *gradient_correlation;              /* one value: mean over pairs of the cosine of dy/dz^1 */
+    double *gradient_covariance;               /* (inputs, inputs) mean over units of dy_a/dz^1 dy_b/dz^1 */
 } eoc_probe_rows;
 
 typedef struct {
@@ -128,6 +142,16 @@ int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs);
 
 /** The dimension `mode` of a file: the least of the greatest width and spectrum_modes; 0 without that statistic. */
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
+
+/** The dimensions `input` and `lag` (from 0) of a file; 0 without the statistics along an interval that have them. */
+int eoc_probe_points(const eoc_probe *probe);
+int eoc_probe_lags(const eoc_probe *probe);
+
+/**
+ * Sample autocorrelation at lags 0 .. num_lags - 1: r_k = sum_i (g_i - m)(g_(i+k) - m)/sum_i (g_i - m)^2, m the mean of
+ * all n values (Box & Jenkins 1970). NaN where g does not vary: standard deviation below 1e-12 of the greatest |g_i|.
+ */
+void eoc_autocorrelation(const double *g, int n, double *r, int num_lags);
 
 /** The sampler that a network of this probe is drawn with. */
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network);

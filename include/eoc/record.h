@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /** Raised whenever the same sweep would give other bits. */
-#define EOC_PHYSICS_VERSION 4
+#define EOC_PHYSICS_VERSION 5
 
 /** Of the file's layout: readers accept every minor version of their major one. */
 #define EOC_SCHEMA_VERSION "1.0"
@@ -25,7 +25,16 @@
 typedef enum { EOC_PER_UNIT, EOC_PER_POINT } eoc_record_scope; /* dimensions: grid, or grid without replica */
 
 /** Dimensions that a variable may have beside those of its scope. */
-typedef enum { EOC_SCALE_LAYER, EOC_SCALE_MODE, EOC_SCALE_LEARNING_RATE, EOC_SCALE_STEP, EOC_NUM_SCALES } eoc_scale;
+typedef enum {
+    EOC_SCALE_LAYER,
+    EOC_SCALE_MODE,
+    EOC_SCALE_LEARNING_RATE,
+    EOC_SCALE_STEP,
+    EOC_SCALE_INPUT,
+    EOC_SCALE_OTHER_INPUT, /* the same points: a dimension twice in one variable has no labels in xarray */
+    EOC_SCALE_LAG,
+    EOC_NUM_SCALES
+} eoc_scale;
 
 typedef enum {
     EOC_ALONG_NOTHING,
@@ -34,6 +43,9 @@ typedef enum {
     EOC_ALONG_LEARNING_RATE,
     EOC_ALONG_STEP,       /* learning_rate, step */
     EOC_ALONG_STEP_LAYER, /* learning_rate, step, layer */
+    EOC_ALONG_INPUT,
+    EOC_ALONG_INPUT_INPUT, /* input, other_input */
+    EOC_ALONG_LAG,
 } eoc_along;
 
 enum { EOC_MAX_ALONG = 3 };
@@ -85,6 +97,7 @@ typedef struct {
         *jacobian_variance_per_layer;
     double *log_q, *c, *one_minus_c, *log_gradient_q, *gradient_c, *log_weight_gradient_q;
     double *log_jacobian_m1, *log_jacobian_m2;
+    double *gradient_correlation, *independent_gradient_correlation;
 } eoc_point_record;
 
 /** Which variables a file holds, and where each row lies in a record's block. */
@@ -92,6 +105,9 @@ typedef struct {
     int num_layers;
     int num_modes;
     int num_rates, num_steps;     /* 0: nothing is trained */
+    int num_points, num_lags;     /* 0: nothing is measured along an interval */
+    bool has_point_pairs;         /* whether other_input is a dimension */
+    double *points;               /* (num_points) */
     const int *layers;            /* (num_layers), borrowed */
     const double *learning_rates; /* (num_rates), borrowed */
     int *steps;                   /* (num_steps) */
@@ -102,6 +118,8 @@ typedef struct {
 
 /** num_modes: values kept of the statistic spectrum; 0 where it is not asked for. */
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout);
+/** Adds what is measured along an interval, where the probe asks for that. */
+eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout);
 /** Adds the group `train`. */
 eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout);
 void eoc_layout_clear(eoc_layout *layout);

@@ -60,7 +60,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Which initializer for an activation, width and depth, and why.\n\n"
+    .doc = "Which initializer for an activation, width and depth, and why; and which layers, beyond what initializers "
+           "reach.\n\n"
            "  eoc advise --activation relu --width 512 --depth 50\n"
            "  eoc advise --activation tanh --width 512 --depth 50 --plot tanh-advice.png\v"
            "By mean-field theory, at initialisation: it says how far signals and gradients get, not how well a network "
@@ -77,17 +78,62 @@ static void say_linear(const eoc_advice *a, eoc_text *out)
                     "the mean only: their singular values spread as the square root of the depth.");
 }
 
+static double spread_of(const eoc_advice *a, const char *name)
+{
+    return eoc_advice_find(a, name)->spread;
+}
+
+static const eoc_advice_row *best_plain(const eoc_advice *a)
+{
+    const eoc_advice_row *he = eoc_advice_find(a, "he_normal");
+    const bool is_critical = fabs(he->effective_weight_variance - a->weight_variance) < 1e-9;
+    return is_critical ? he : eoc_advice_find(a, "critical_gaussian");
+}
+
+/* The depth is more than plain layers carry: what goes deeper, in numbers. */
+static void say_beyond(const eoc_advice *a, eoc_text *out)
+{
+    const eoc_advice_row *plain = best_plain(a), *residual = eoc_advice_find(a, "residual"),
+                         *batch = eoc_advice_find(a, "batch_norm"), *linear = eoc_advice_find(a, "looks_linear");
+    eoc_text_append(out,
+                    " But at depth %d it is the mean alone that they keep: the squared singular values spread by %.3g "
+                    "times it, and log |gradient|^2 has variance %.3g between networks of width %d",
+                    a->depth, plain->spread, plain->beta, a->width);
+    if (plain->beta > 1.0) {
+        eoc_text_append(out, " (below 1 from width %.0f on)", ceil(plain->beta * a->width));
+    }
+    eoc_text_append(out,
+                    ". Other layers go deeper. Residual ones with branch 1/sqrt(L) multiply gradients by %.6g a layer, "
+                    "%.3g over this depth, and the signal by %.3g (Yang & Schoenholz 2017).",
+                    residual->point.chi_1, exp(residual->log_gradient_scale), exp(residual->log_forward_scale));
+    eoc_text_append(out,
+                    " Batch normalization holds the signal and multiplies gradients by %.4g a layer, 10^%.1f over this "
+                    "depth, whatever the weights: 10^6 after %.0f layers (Yang et al. 2019; batches of %d).",
+                    batch->point.chi_1, batch->log_gradient_scale / log(10.0), floor(batch->gradient_depth),
+                    EOC_ADVICE_BATCH);
+    if (linear) {
+        eoc_text_append(out,
+                        " Looks-linear weights behind crelu make every layer orthogonal at initialisation: signal and "
+                        "gradients times %.6g and a spread of %.3g at any depth, at twice the weights (Balduzzi et al. "
+                        "2017).",
+                        exp(linear->log_gradient_scale), round(linear->spread * 1e6) / 1e6);
+    }
+}
+
 static void say_scale_free(const eoc_advice *a, eoc_text *out)
 {
-    const bool is_he = strcmp(a->rows[a->recommended].name, "he_normal") == 0;
+    const bool is_he = strcmp(best_plain(a)->name, "he_normal") == 0;
     eoc_text_append(out,
                     "Weight variance %.6g/fan_in%s and zero biases are the one choice at which signals and gradients "
                     "keep their mean square through all layers; any other shrinks or grows both by a constant factor a "
                     "layer. Theory cannot give dynamical isometry here, whatever the weights (Pennington et al. 2017): "
                     "the squared singular values have relative variance %.4g with gaussian weights and %.4g with "
                     "orthogonal ones at this depth, and looks-linear weights (Balduzzi et al. 2017) are the way out.",
-                    a->weight_variance, is_he ? " (He et al. 2015)" : "", pow(a->rows[a->num_rows - 2].spread, 2.0),
-                    pow(a->rows[a->num_rows - 1].spread, 2.0));
+                    a->weight_variance, is_he ? " (He et al. 2015)" : "", pow(spread_of(a, "critical_gaussian"), 2.0),
+                    pow(spread_of(a, "critical_orthogonal"), 2.0));
+    if (a->beyond_reach) {
+        say_beyond(a, out);
+    }
 }
 
 static void say_isometric(const eoc_advice *a, eoc_text *out)
@@ -98,7 +144,7 @@ static void say_isometric(const eoc_advice *a, eoc_text *out)
         "Pennington et al. 2017, Xiao et al. 2018) the activation is near-linear, so that orthogonal weights "
         "make the Jacobian a near-isometry: its squared singular values spread by %.3g, with gaussian "
         "weights by %.3g. Scale the inputs to |x|^2/N = %.4g, where the signal starts at its fixed point.",
-        a->rows[a->num_rows - 1].spread, a->rows[a->num_rows - 2].spread, a->rows[a->recommended].input_variance);
+        spread_of(a, "critical_orthogonal"), spread_of(a, "critical_gaussian"), a->rows[a->recommended].input_variance);
 }
 
 static void say_stable(const eoc_advice *a, eoc_text *out)
@@ -108,20 +154,22 @@ static void say_stable(const eoc_advice *a, eoc_text *out)
                     "size, for inputs scaled to |x|^2/N = %.4g; orthogonal weights keep the squared singular values "
                     "closest together (a spread of %.3g instead of %.3g). The kink of the activation at 0 rules out "
                     "isometry at any scale, so the spread grows as the square root of the depth.",
-                    a->q_star, a->rows[a->recommended].input_variance, a->rows[a->num_rows - 1].spread,
-                    a->rows[a->num_rows - 2].spread);
+                    a->q_star, a->rows[a->recommended].input_variance, spread_of(a, "critical_orthogonal"),
+                    spread_of(a, "critical_gaussian"));
 }
 
 static void say_upper_branch(const eoc_advice *a, eoc_text *out)
 {
+    const eoc_advice_row *residual = eoc_advice_find(a, "residual");
     eoc_text_append(
         out,
         "At small signals the critical line of this activation is unstable, and with zero biases the usual "
         "initializers let signals die; it holds signals only at large ones, such as q_star = %.4g here, and "
         "loosely (chi_q = %.4g), so scale the inputs to |x|^2/N = %.4g. There the activation is nearly relu, "
-        "and as with relu no weights give isometry; residual connections or normalisation are the usual "
-        "way to go deep with it.",
-        a->q_star, a->chi_q, a->rows[a->recommended].input_variance);
+        "and as with relu no weights give isometry; residual layers are the usual way to go deep with it: with branch "
+        "1/sqrt(L) gradients change by %.6g a layer, %.3g over this depth.",
+        a->q_star, a->chi_q, a->rows[a->recommended].input_variance, residual->point.chi_1,
+        exp(residual->log_gradient_scale));
 }
 
 static void say_far(const eoc_advice *a, eoc_text *out)
@@ -167,6 +215,9 @@ static void (*const sayings[EOC_NUM_REGIMES])(const eoc_advice *, eoc_text *) = 
     [EOC_REGIME_NONE] = say_none,
 };
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
 static const char definitions[] =
     "forward    q^L/q^1, change of the mean square of the pre-activations from the first layer to the last\n"
     "gradient   g^1/g^L, change of the mean-square gradient from the last layer to the first\n"
@@ -179,6 +230,12 @@ static const char definitions[] =
     "mean       (N mu)^2 for entries of mean mu: growth of the mean square a layer, where features share a sign.\n"
     "           Such weights are outside mean-field theory: all units move together, as one; forward and gradient\n"
     "           are estimates that follow this common value.\n";
+
+static const char layer_definitions[] =
+    "residual   layers h + W phi(h)/sqrt(L); batch_norm: normalization of W h + b over batches of " TEXT(
+        EOC_ADVICE_BATCH) "\n"
+                          "           looks_linear: crelu, W = [W', -W'] with W' orthogonal. What theory does not know "
+                          "of them is -\n";
 
 /* -- printing -- */
 
@@ -240,6 +297,12 @@ static void print_row(const eoc_advice *a, int i)
     putchar('\n');
 }
 
+/* Not one of plain layers and the activation asked about. */
+static bool is_of_layers(const eoc_advice_row *r)
+{
+    return r->activation || strcmp(r->architecture, "fully_connected") != 0;
+}
+
 static void print_table(const eoc_advice *a, const char *activation, const char *reason, const char *torch)
 {
     printf("%s, width %d, depth %d\n\n  %-19s %-9s %-9s %-8s %-9s %-9s %-8s %-9s %-9s %-8s %-8s %s\n", activation,
@@ -249,26 +312,31 @@ static void print_table(const eoc_advice *a, const char *activation, const char 
         print_row(a, i);
     }
     const eoc_advice_row *r = &a->rows[a->recommended];
-    printf("\nRecommended: %s (weight variance %.10g, bias variance %.10g)\n\n", r->name, r->effective_weight_variance,
-           r->bias_variance);
+    printf("\nRecommended: %s (", r->name);
+    if (is_of_layers(r)) {
+        printf("%s, %s, ", r->architecture, r->activation ? r->activation : activation);
+    }
+    printf("weight variance %.10g, bias variance %.10g)\n\n", r->effective_weight_variance, r->bias_variance);
     wrapped(reason, 118);
     printf("\nPyTorch, for every layer m:  %s\n", torch);
     if (fabs(r->input_variance - 1.0) > 1e-9) {
         printf("inputs of unit variance:     x = %.6g * x\n", sqrt(r->input_variance));
     }
-    printf("\n%s", definitions);
+    printf("\n%s%s", definitions, eoc_advice_find(a, "residual") ? layer_definitions : "");
     if (isfinite(a->q_star)) {
         printf("inputs     |x|^2/N = 1; for the critical rows %.4g, so that the signal starts at q_star = %.4g\n",
-               a->rows[a->num_rows - 1].input_variance, a->q_star);
+               eoc_advice_find(a, "critical_orthogonal")->input_variance, a->q_star);
     }
 }
 
-static void json_row(json *j, const eoc_advice_row *r)
+static void json_row(json *j, const char *activation, const eoc_advice_row *r)
 {
     eoc_text torch = {0};
     eoc_advice_torch(r, &torch);
     json_open(j, NULL, '{');
     json_text(j, "name", r->name);
+    json_text(j, "architecture", r->architecture);
+    json_text(j, "activation", r->activation ? r->activation : activation);
     json_text(j, "initializer", r->initializer.kind->name);
     json_number(j, "weight_variance", r->weight_variance);
     json_number(j, "effective_weight_variance", r->effective_weight_variance);
@@ -302,6 +370,7 @@ static void write_json(const eoc_advice *a, const char *activation, const char *
     json_integer(j, "width", a->width);
     json_integer(j, "depth", a->depth);
     json_text(j, "regime", eoc_advice_regime_name(a->regime));
+    json_bool(j, "beyond_reach", a->beyond_reach);
     json_open(j, "recommendation", '{');
     json_text(j, "name", r->name);
     json_number(j, "weight_variance", r->effective_weight_variance);
@@ -313,10 +382,13 @@ static void write_json(const eoc_advice *a, const char *activation, const char *
     json_close(j, '}');
     json_open(j, "initializers", '[');
     for (int i = 0; i < a->num_rows; i++) {
-        json_row(j, &a->rows[i]);
+        json_row(j, activation, &a->rows[i]);
     }
     json_close(j, ']');
-    json_text(j, "definitions", definitions);
+    eoc_text all = {0};
+    eoc_text_append(&all, "%s%s", definitions, eoc_advice_find(a, "residual") ? layer_definitions : "");
+    json_text(j, "definitions", all.data);
+    eoc_text_clear(&all);
     json_close(j, '}');
 }
 

@@ -9,6 +9,7 @@
 
 /* -- of one point: each stands for a key of the sweep file -- name, option, argument, key */
 #define EOC_CLI_POINT_OPTIONS(X)                                            \
+    X(ARCHITECTURE, "architecture", "NAME", "grid.architecture")            \
     X(ACTIVATION, "activation", "NAME", "grid.activation")                  \
     X(WEIGHT_VARIANCE, "weight-variance", "NUMBER", "grid.weight_variance") \
     X(BIAS_VARIANCE, "bias-variance", "NUMBER", "grid.bias_variance")       \
@@ -16,7 +17,8 @@
     X(WIDTH, "width", "N", "grid.width")                                    \
     X(DEPTH, "depth", "L", "grid.depth")                                    \
     X(INPUT_VARIANCE, "input-variance", "NUMBER", "probe.inputs.variance")  \
-    X(CORRELATION, "correlation", "COSINE", "probe.inputs.correlation")
+    X(CORRELATION, "correlation", "COSINE", "probe.inputs.correlation")     \
+    X(POINTS, "points", "B", "probe.inputs.points")
 
 #define EOC_CLI_POINT_INDEX(name, option, argument, key) EOC_CLI_##name,
 enum { EOC_CLI_POINT_OPTIONS(EOC_CLI_POINT_INDEX) EOC_CLI_NUM_POINT_OPTIONS };

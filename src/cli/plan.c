@@ -199,6 +199,9 @@ static eoc_status size_up(planned *p)
     const int num_layers = eoc_layers_fill(&probe->layers, &grid->axes[EOC_AXIS_DEPTH], layers);
     eoc_layout layout = {0};
     eoc_status status = eoc_layout_create(probe->statistics, layers, num_layers, eoc_probe_modes(probe, grid), &layout);
+    if (status == EOC_OK) {
+        status = eoc_layout_add_points(probe, &layout);
+    }
     if (status == EOC_OK && probe->train) {
         status = eoc_layout_add_training(probe->train, &layout);
     }

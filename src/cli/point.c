@@ -49,7 +49,7 @@ static eoc_status in_words_of_options(const char *errors)
 eoc_status eoc_cli_point_sweep(const eoc_cli_point *point, eoc_sweep *sweep)
 {
     eoc_text sets[EOC_CLI_NUM_POINT_OPTIONS] = {{0}}, errors = {0};
-    const char *list[EOC_CLI_NUM_POINT_OPTIONS] = {NULL};
+    const char *list[EOC_CLI_NUM_POINT_OPTIONS + 1] = {NULL};
     int num_sets = 0;
     for (int i = 0; i < EOC_CLI_NUM_POINT_OPTIONS; i++) {
         if (point->text[i]) {
@@ -64,7 +64,10 @@ eoc_status eoc_cli_point_sweep(const eoc_cli_point *point, eoc_sweep *sweep)
             num_sets++;
         }
     }
-    eoc_status status = eoc_config_read("-", list, num_sets, sweep, &errors);
+    const int batch =
+        point->text[EOC_CLI_POINTS] ? 1 : 0; /* independent inputs: those that batch normalization takes */
+    list[num_sets] = batch ? "probe.inputs.kind=gaussian" : NULL;
+    eoc_status status = eoc_config_read("-", list, num_sets + batch, sweep, &errors);
     if (status != EOC_OK) {
         status = in_words_of_options(errors.data);
     } else if (eoc_grid_num_units(&sweep->grid) != 1.0) {

@@ -7,6 +7,7 @@
 #include "spectrum.h"
 
 #include "eoc/kernel.h"
+#include "eoc/layer_theory.h"
 #include "eoc/linalg.h"
 #include "eoc/record.h"
 #include "eoc/theory_file.h"
@@ -46,6 +47,9 @@ static struct argp_option options[] = {
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_DEPTH, NULL, 0, "for beta, lambda_max and, with --json, the layers", 2},
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_INPUT_VARIANCE, NULL, 0, "|x|^2/N of the inputs, default 1", 2},
     {NULL, EOC_CLI_KEY_POINT + EOC_CLI_CORRELATION, NULL, 0, "of two inputs, default 0.6", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_POINTS, NULL, 0,
+     "that many independent inputs in place of the two: the batch of a batch normalization", 2},
+    {NULL, EOC_CLI_KEY_POINT + EOC_CLI_ARCHITECTURE, NULL, 0, "default fully_connected; see eoc list architectures", 2},
     {"spectrum", KEY_SPECTRUM, NULL, 0, "the law of the Jacobian's squared singular values too; needs --depth", 2},
     {"json", KEY_JSON, NULL, 0, "one JSON object; NaN and infinities are null", 2},
     {0}};
@@ -176,6 +180,12 @@ static bool needs_width(const eoc_initializer *initializer)
                 1.0) > 1e-9;
 }
 
+/* Of two inputs; independent ones have none. */
+static double correlation_of(const point *p)
+{
+    return p->sweep.probe.inputs.kind->has_correlation ? p->sweep.probe.inputs.correlation : 0.0;
+}
+
 /* The tangent kernel at the last layer, of which only the depth asked for is kept. */
 static eoc_status compute_kernel(point *p)
 {
@@ -185,9 +195,8 @@ static eoc_status compute_kernel(point *p)
     EOC_REQUIRE(memory, EOC_ERR_NOMEM, "out of memory");
     const eoc_kernel_rows rows = {
         .log_diagonal = {memory, NULL}, .ratio = memory + depth, .log_condition = memory + 2 * depth};
-    const eoc_status status =
-        eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance, p->network.bias_variance,
-                        variances, p->sweep.probe.inputs.correlation, depth, &rows);
+    const eoc_status status = eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance,
+                                              p->network.bias_variance, variances, correlation_of(p), depth, &rows);
     p->kernel.log_diagonal = rows.log_diagonal[0][depth - 1];
     p->kernel.ratio = rows.ratio[depth - 1];
     p->kernel.log_condition = rows.log_condition[depth - 1];
@@ -237,10 +246,16 @@ static eoc_status compute_point(const arguments *a, point *p)
     eoc_prediction_destroy(&prediction);
     EOC_TRY(status);
     p->log_lambda_max = p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
-    p->scalars = (eoc_mean_field){.mu_1 = *p->record.mu_1, .mu_2 = *p->record.mu_2};
+    p->scalars = eoc_mean_field_unknown(0);
     if (!eoc_network_in_theory(n)) {
+        EOC_REQUIRE(
+            !a->spectrum, EOC_ERR_USAGE,
+            "--spectrum is of fully connected layers without normalization and dropout, of activations with one "
+            "feature a unit and weights with mean zero");
         return EOC_OK;
     }
+    p->scalars.mu_1 = *p->record.mu_1;
+    p->scalars.mu_2 = *p->record.mu_2;
     EOC_TRY(eoc_mean_field_fixed_points(&n->activation, *p->record.effective_weight_variance, n->bias_variance,
                                         MAX_FIXED_POINTS, p->fixed, &p->num_fixed));
     p->num_fixed = p->num_fixed < MAX_FIXED_POINTS ? p->num_fixed : MAX_FIXED_POINTS;
@@ -316,13 +331,14 @@ static void print_json(const point *p)
     const eoc_grid *grid = &p->sweep.grid;
     json j = {0};
     json_open(&j, NULL, '{');
+    json_text(&j, "architecture", grid->axes[EOC_AXIS_ARCHITECTURE].names[0]);
     json_text(&j, "activation", grid->axes[EOC_AXIS_ACTIVATION].names[0]);
     json_text(&j, "initializer", grid->axes[EOC_AXIS_INITIALIZER].names[0]);
     json_number(&j, "width", p->has_width ? (double)n->width : NAN);
     json_number(&j, "depth", p->has_depth ? (double)n->depth : NAN);
     json_number(&j, "weight_variance", n->weight_variance);
     json_number(&j, "bias_variance", n->bias_variance);
-    json_number(&j, "correlation", p->sweep.probe.inputs.correlation);
+    json_number(&j, "correlation", correlation_of(p));
     json_status(&j, *p->record.theory_status);
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = eoc_variable_row(row);
@@ -367,8 +383,8 @@ static const struct {
     unsigned flag;
     const char *words;
 } flag_words[] = {
-    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory, which covers plain fully connected layers, one feature a "
-                                "unit, weights with mean zero"},
+    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory, which covers weights with mean zero, crelu behind "
+                                "normalizations without beta, batch normalization with |skip| <= 1"},
     {EOC_THEORY_Q_ZERO, "the signal vanishes with depth: q goes to 0"},
     {EOC_THEORY_Q_LINE, "every length is kept: each q is a fixed point"},
     {EOC_THEORY_Q_DIVERGES, "the signal grows without bound"},
@@ -379,6 +395,7 @@ static const struct {
     {EOC_THEORY_CHAOTIC, "chaotic: inputs decorrelate, gradients grow with depth"},
     {EOC_THEORY_XI_INFINITE, "the correlation has no depth scale: it stops, or goes to its limit as a power of depth"},
     {EOC_THEORY_NO_SECOND_DERIVATIVE, "phi' jumps, so phi'' and the curvature do not exist"},
+    {EOC_THEORY_PARTIAL, "of this architecture some quantities are not known"},
 };
 
 static void print_status(const point *p)
@@ -387,11 +404,15 @@ static void print_status(const point *p)
     const char *label = "status";
     const double chi_1 = *p->record.chi_1;
     if (!(status & disorder) && fabs(chi_1 - 1.0) < 1e-9) {
-        printf("%-30s critical: gradients keep their size\n", label);
+        const bool settles = !(status & EOC_THEORY_Q_DIVERGES) || eoc_network_in_theory(&p->network);
+        printf("%-30s %s\n", label,
+               settles ? "critical: gradients keep their size" : "gradients grow more slowly than exponentially");
         label = "";
     } else if (!(status & disorder)) {
         printf("%-30s %s\n", label,
-               chi_1 < 1.0 ? "ordered: inputs become alike, gradients vanish with depth" : "gradients grow with depth");
+               chi_1 >= 1.0              ? "gradients grow with depth"
+               : *p->record.c_star < 1.0 ? "gradients vanish with depth"
+                                         : "ordered: inputs become alike, gradients vanish with depth");
         label = "";
     }
     for (size_t i = 0; i < sizeof flag_words / sizeof flag_words[0]; i++) {
@@ -428,17 +449,24 @@ static void print_table(const point *p)
     const eoc_network *n = &p->network;
     const eoc_point_record *r = &p->record;
     const eoc_grid *grid = &p->sweep.grid;
-    printf("%s, %s, weight variance %.12g (effective %.10g), bias variance %.12g\n",
-           grid->axes[EOC_AXIS_ACTIVATION].names[0], grid->axes[EOC_AXIS_INITIALIZER].names[0], n->weight_variance,
-           *r->effective_weight_variance, n->bias_variance);
-    printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance,
-           p->sweep.probe.inputs.correlation);
+    printf("%s, %s, %s, weight variance %.12g (effective %.10g), bias variance %.12g\n",
+           grid->axes[EOC_AXIS_ARCHITECTURE].names[0], grid->axes[EOC_AXIS_ACTIVATION].names[0],
+           grid->axes[EOC_AXIS_INITIALIZER].names[0], n->weight_variance, *r->effective_weight_variance,
+           n->bias_variance);
+    const eoc_inputs *inputs = &p->sweep.probe.inputs;
+    if (inputs->kind->has_points) {
+        printf("%d independent inputs with |x|^2/N = %.12g\n\n", inputs->points, *r->input_variance);
+    } else {
+        printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance, inputs->correlation);
+    }
     print_status(p);
-    if (!eoc_network_in_theory(n)) {
+    if (!eoc_network_in_theory(n) && !eoc_layer_theory_covers(n)) {
         return;
     }
     print_value("q_star", *r->q_star, "limit of the mean square of the pre-activations");
-    print_value("chi_1", *r->chi_1, "growth of gradients a layer, and slope of the correlation map at c = 1");
+    print_value("chi_1", *r->chi_1,
+                eoc_network_in_theory(n) ? "growth of gradients a layer, and slope of the correlation map at c = 1"
+                                         : "growth of gradients a layer");
     print_value("c_star", *r->c_star, "limit of the correlation of two inputs");
     print_value("xi_q", *r->xi_q, "layers over which q finds its limit");
     print_value("xi_c", *r->xi_c, "layers over which the correlation finds its limit");
@@ -446,6 +474,11 @@ static void print_table(const point *p)
     print_value("chi_c", *r->chi_c, "slope of the correlation map at c_star");
     print_value("mu_1", *r->mu_1, "E[phi'^2]");
     print_value("mu_2", *r->mu_2, "E[phi'^4]");
+    if (!eoc_network_in_theory(n)) {
+        print_value("Jacobian variance", *r->jacobian_variance_per_layer,
+                    "per layer, of the squared singular values over their mean");
+        return;
+    }
     print_value("length_map_second_derivative", *r->length_map_second_derivative, "V'' at q_star");
     print_value("manifold_curvature", *r->manifold_curvature,
                 "limit of the curvature of a curve of inputs, per sqrt(N)");

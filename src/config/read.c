@@ -207,6 +207,48 @@ static void check_studies(const eoc_entry *entries, const eoc_sweep *sweep, eoc_
     }
 }
 
+/* The one of two keys that was written, for a mistake of both; defaults do not clash. */
+static const char *written_of(const eoc_entry *entries, const char *first, const char *second)
+{
+    return entries[eoc_config_find(first)].given ? first : second;
+}
+
+/* An interval, and the statistics that follow a gradient along one. */
+static void check_interval(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_probe *probe = &sweep->probe;
+    const eoc_inputs *inputs = &probe->inputs;
+    const unsigned along = probe->statistics & EOC_STATISTICS_ALONG_INPUTS;
+    if (!inputs->kind || probe->nothing) {
+        return;
+    }
+    if (along && !inputs->kind->is_interval) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.statistics", 0, 1), "probe.statistics",
+                         "%s is of the gradient along an interval, which inputs of kind %s are not; accepted with it: "
+                         "probe.inputs of kind interval",
+                         along & EOC_STATISTIC_SHATTERING ? "shattering" : "gradient_covariance", inputs->kind->name);
+        return;
+    }
+    if ((probe->statistics & EOC_STATISTIC_GRADIENT_CORRELATION) && inputs->kind->num_inputs(inputs) < 2) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.statistics", 0, 1), "probe.statistics",
+                         "gradient_correlation is of pairs of inputs, and kind %s has one input; accepted with it: "
+                         "probe.inputs of another kind",
+                         inputs->kind->name);
+    }
+    if (inputs->kind->is_interval && !(inputs->from < inputs->to)) {
+        const char *key = written_of(entries, "probe.inputs.to", "probe.inputs.from");
+        eoc_mistakes_add(mistakes, place_of_value(entries, key, 0, 1), key,
+                         "an interval from %.12g to %.12g has no points; accepted: from below to", inputs->from,
+                         inputs->to);
+    }
+    if ((along & EOC_STATISTIC_SHATTERING) && probe->autocorrelation_lags >= inputs->points) {
+        const char *key = written_of(entries, "probe.autocorrelation_lags", "probe.inputs.points");
+        eoc_mistakes_add(mistakes, place_of_value(entries, key, 0, 1), key,
+                         "%d points have no lag of %d; accepted: probe.autocorrelation_lags below probe.inputs.points",
+                         inputs->points, probe->autocorrelation_lags);
+    }
+}
+
 static void check_inputs(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
 {
     const eoc_inputs *inputs = &sweep->probe.inputs;
@@ -296,10 +338,10 @@ static bool check_coupled(const kinds *k)
     if (!kind || probe->nothing) {
         return true;
     }
-    if (strcmp(kind->name, "gaussian") != 0) {
+    if (strcmp(kind->name, "gaussian") != 0 && !kind->is_interval) {
         eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
                          "%s takes means over a batch of independent inputs, which a %s is not; accepted with it: "
-                         "probe.inputs of kind gaussian with at least %d points",
+                         "probe.inputs of kind gaussian or interval with at least %d points",
                          name_of(k, 0), kind->name, MIN_POINTS);
         return false;
     }
@@ -308,6 +350,13 @@ static bool check_coupled(const kinds *k)
                          "%s takes means over a batch, whose gradients have a finite mean square from %d inputs on; "
                          "accepted: probe.inputs.points of at least %d",
                          name_of(k, 0), MIN_POINTS, MIN_POINTS);
+        return false;
+    }
+    if ((probe->statistics & EOC_STATISTICS_HELD) && (probe->statistics & EOC_STATISTIC_GRADIENT)) {
+        eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
+                         "%s has two gradients, that of the statistic gradient through the batch's means and that of "
+                         "one input with the means held; accepted: one of the two",
+                         name_of(k, 0));
         return false;
     }
     if (probe->statistics & EOC_STATISTIC_SPECTRUM) {
@@ -432,6 +481,7 @@ static eoc_status read_sweep(const char *path, const char *text, size_t num_byte
     choose_variance(entries, sweep);
     check_unread(entries, sweep, mistakes);
     check_inputs(entries, sweep, mistakes);
+    check_interval(entries, sweep, mistakes);
     check_widths(entries, sweep, mistakes);
     check_sampler(entries, sweep, mistakes);
     check_spectrum(entries, sweep, mistakes);

@@ -212,10 +212,10 @@ static void attach(skeleton *s, hid_t dataset, int dimension, int id)
 
 /* -- variables -- */
 
-static const char *const along_names[EOC_NUM_SCALES] = {[EOC_SCALE_LAYER] = "layer",
-                                                        [EOC_SCALE_MODE] = "mode",
-                                                        [EOC_SCALE_LEARNING_RATE] = "learning_rate",
-                                                        [EOC_SCALE_STEP] = "step"};
+static const char *const along_names[EOC_NUM_SCALES] = {
+    [EOC_SCALE_LAYER] = "layer", [EOC_SCALE_MODE] = "mode",   [EOC_SCALE_LEARNING_RATE] = "learning_rate",
+    [EOC_SCALE_STEP] = "step",   [EOC_SCALE_INPUT] = "input", [EOC_SCALE_OTHER_INPUT] = "other_input",
+    [EOC_SCALE_LAG] = "lag"};
 
 static void flag_attributes(skeleton *s, hid_t dataset, const eoc_variable *v)
 {
@@ -385,6 +385,16 @@ static void along_scales(skeleton *s)
     if (layout->num_modes) {
         counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_MODE, along_names[EOC_SCALE_MODE],
                       "place among the singular values, from the greatest", NULL, layout->num_modes);
+    }
+    for (int scale = EOC_SCALE_INPUT; layout->num_points && scale <= EOC_SCALE_OTHER_INPUT; scale++) {
+        if (scale == EOC_SCALE_INPUT || layout->has_point_pairs) {
+            number_scale(s, s->file, SCALE_ALONG + scale, along_names[scale], "1",
+                         "the scalar t that the first layer lifts", H5T_IEEE_F64LE, layout->points, layout->num_points);
+        }
+    }
+    if (layout->num_lags) {
+        counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LAG, along_names[EOC_SCALE_LAG], "lag, in points", NULL,
+                      layout->num_lags);
     }
     if (layout->num_rates) {
         number_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LEARNING_RATE, along_names[EOC_SCALE_LEARNING_RATE], "1",

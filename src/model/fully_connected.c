@@ -13,6 +13,13 @@ static eoc_status check(const eoc_network *network)
     return EOC_OK;
 }
 
+static eoc_block block(const eoc_network *network)
+{
+    eoc_block b = eoc_network_common_block(network);
+    b.phi_on_top = true;
+    return b;
+}
+
 static eoc_layer_needs needs(const eoc_network *network)
 {
     const bool normalized = eoc_network_norm(network).rule != EOC_NORM_NONE;
@@ -84,8 +91,8 @@ static void push_tangents(const eoc_network *network, const eoc_layer_tools *too
 static void backward_activation(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
                                 eoc_signals *dh)
 {
-    (void)tools, (void)l;
-    eoc_layer_back_to_z(network, layer, dh);
+    (void)l;
+    eoc_layer_back_to_z(network, tools, layer, dh);
 }
 
 static void backward_weights(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
@@ -115,6 +122,13 @@ static double chi_1(const eoc_network *network, int l, const eoc_layer *layer)
     return eoc_network_effective(network) * eoc_linalg_dot(layer->slope, layer->slope, n) / (double)n;
 }
 
+static bool gates(const eoc_network *network, eoc_gates *gates)
+{
+    *gates = eoc_network_gates(network, 0.0, 1.0);
+    gates->last_gate = true;
+    return eoc_network_has_gates(network);
+}
+
 const eoc_architecture_kind eoc_fully_connected = {
     .name = "fully_connected",
     .formula = "z^l = W^l h^(l-1) + b^l, h^l = phi(norm(z^l)), norm(z) = z without normalization",
@@ -122,6 +136,7 @@ const eoc_architecture_kind eoc_fully_connected = {
     .parameters = {EOC_COMMON_PARAMETERS},
     .check = check,
     .in_theory = eoc_network_is_plain,
+    .block = block,
     .needs = needs,
     .width = width,
     .weights = weights,
@@ -130,4 +145,5 @@ const eoc_architecture_kind eoc_fully_connected = {
     .backward_activation = backward_activation,
     .backward_weights = backward_weights,
     .chi_1 = chi_1,
+    .gates = gates,
 };

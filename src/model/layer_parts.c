@@ -41,6 +41,20 @@ bool eoc_network_is_plain(const eoc_network *network)
     return network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_NONE && eoc_network_keep(network) == 1.0;
 }
 
+eoc_block eoc_network_common_block(const eoc_network *network)
+{
+    const eoc_matrix w = eoc_layer_matrix(network, 1, EOC_TENSOR_WEIGHT, false);
+    return (eoc_block){
+        .matrix_behind = true,
+        .mirrored = network->initializer.kind->mirrored && eoc_activation_features(&network->activation) == 2,
+        .skip = 0.0,
+        .branch = 1.0,
+        .norm = eoc_network_norm(network),
+        .keep = eoc_network_keep(network),
+        .lift_variance = w.fan_in * eoc_initializer_variance(&w.initializer, w.weight_variance, w.fan_out, w.fan_in),
+        .variance = eoc_network_effective(network)};
+}
+
 int eoc_network_riders(const eoc_network *network, int inputs)
 {
     return network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_BATCH ? inputs : 1;
@@ -269,14 +283,19 @@ void eoc_layer_contract(const eoc_network *network, const double *slope, int rid
     eoc_batch_normalize(d);
 }
 
-void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer *layer, eoc_signals *d)
+void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer_tools *tools, const eoc_layer *layer,
+                         eoc_signals *d)
 {
     const int inputs = layer->z.columns, riders = eoc_network_riders(network, inputs);
     eoc_layer_contract(network, layer->slope, inputs, &d->inputs, d->inputs.values);
     eoc_layer_contract(network, layer->slope, riders, &d->tangents, d->inputs.values + eoc_batch_size(&d->inputs));
     const eoc_norm norm = eoc_network_norm(network);
     if (norm.rule != EOC_NORM_NONE) {
-        eoc_norm_derivative(&norm, inputs, inputs, layer->norm, &d->inputs);
+        if (tools->held && norm.rule == EOC_NORM_BATCH) {
+            eoc_norm_derivative_held(&norm, inputs, layer->norm, &d->inputs);
+        } else {
+            eoc_norm_derivative(&norm, inputs, inputs, layer->norm, &d->inputs);
+        }
         eoc_norm_derivative(&norm, inputs, riders, layer->norm, &d->tangents);
     }
 }
@@ -304,4 +323,25 @@ double eoc_layer_log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_l
     }
     return log(sum / ((double)dz->width * fan_in)) + log(max_dz) + log(max_h) +
            LOG_2 * (double)(2 * dz->exponent + layer->input_gram_exponent);
+}
+
+/* -- gates -- */
+
+eoc_gates eoc_network_gates(const eoc_network *network, double skip, double branch)
+{
+    const eoc_norm norm = eoc_network_norm(network);
+    return (eoc_gates){.skip2 = skip * skip,
+                       .branch2 = branch * branch,
+                       .sigma_w2 = eoc_network_effective(network),
+                       .sigma_b2 = network->bias_variance,
+                       .batch = norm.rule == EOC_NORM_BATCH,
+                       .gamma2 = norm.gamma * norm.gamma,
+                       .epsilon = norm.epsilon};
+}
+
+bool eoc_network_has_gates(const eoc_network *network)
+{
+    const eoc_norm norm = eoc_network_norm(network);
+    const bool centred = norm.rule == EOC_NORM_NONE || (norm.rule == EOC_NORM_BATCH && norm.beta == 0.0);
+    return centred && eoc_network_keep(network) == 1.0 && eoc_activation_features(&network->activation) == 1;
 }

@@ -21,13 +21,6 @@ int eoc_signals_columns(const eoc_signals *signals);
 
 /* -- parameters that every architecture has, found by name -- */
 
-typedef enum { EOC_NORM_NONE, EOC_NORM_BATCH, EOC_NORM_LAYER } eoc_norm_rule;
-
-typedef struct {
-    eoc_norm_rule rule;
-    double gamma, beta, epsilon;
-} eoc_norm;
-
 /** The first of a list of parameters; an architecture's own ones follow. */
 enum {
     EOC_PARAMETER_NORM,
@@ -71,6 +64,9 @@ int eoc_network_features(const eoc_network *network);
 /** Whether nothing but W, b and phi makes a layer. */
 bool eoc_network_is_plain(const eoc_network *network);
 
+/** The block z^l = V phi(norm(z^(l-1))) + a, with what the common parameters say. */
+eoc_block eoc_network_common_block(const eoc_network *network);
+
 /* -- normalization.c -- */
 
 /** u = gamma (u - mean)/sqrt(variance + epsilon) + beta, in place; `state` is kept for the derivative. */
@@ -82,6 +78,9 @@ void eoc_norm_forward(const eoc_norm *norm, eoc_batch *u, double *state);
  * each (riders = inputs) or all on input 0 (riders = 1).
  */
 void eoc_norm_derivative(const eoc_norm *norm, int inputs, int riders, double *state, eoc_batch *t);
+
+/** The same of gradients of one input at a time: the batch's means and variances are constants. */
+void eoc_norm_derivative_held(const eoc_norm *norm, int inputs, double *state, eoc_batch *t);
 
 /* -- layer_parts.c -- */
 
@@ -111,7 +110,13 @@ void eoc_layer_expand(const eoc_network *network, const double *slope, int rider
 void eoc_layer_contract(const eoc_network *network, const double *slope, int riders, eoc_batch *d, double *to);
 
 /** The contraction, and the derivative of the normalization, of all signals at h, which become those at z. */
-void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer *layer, eoc_signals *d);
+void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer_tools *tools, const eoc_layer *layer,
+                         eoc_signals *d);
+
+/** The gates of a network with this skip and branch; whether normalization, dropout and features leave them in theory.
+ */
+eoc_gates eoc_network_gates(const eoc_network *network, double skip, double branch);
+bool eoc_network_has_gates(const eoc_network *network);
 
 /** How many inputs the tangents of a network ride on. */
 int eoc_network_riders(const eoc_network *network, int inputs);

@@ -189,3 +189,17 @@ void eoc_norm_derivative(const eoc_norm *norm, int inputs, int riders, double *m
     t->exponent -= (int64_t)*s.shift;
     eoc_batch_normalize(t);
 }
+
+void eoc_norm_derivative_held(const eoc_norm *norm, int inputs, double *memory, eoc_batch *t)
+{
+    const norm_state s = state_at(memory, inputs, t->width);
+    const size_t n = (size_t)t->width;
+    for (int c = 0; c < t->columns; c++) {
+        double *const to = t->values + (size_t)c * n;
+        for (size_t i = 0; i < n; i++) {
+            to[i] *= norm->gamma * s.inverse[i];
+        }
+    }
+    t->exponent -= (int64_t)*s.shift;
+    eoc_batch_normalize(t);
+}

@@ -48,6 +48,17 @@ static bool in_theory(const eoc_network *network)
     return false;
 }
 
+static eoc_block block_for_theory(const eoc_network *network)
+{
+    const block b = block_of(network);
+    eoc_block told = eoc_network_common_block(network);
+    told.matrix_before = b.form != PRE_ACTIVATION;
+    told.matrix_behind = b.form != REDUCED;
+    told.skip = b.skip;
+    told.branch = b.branch;
+    return told;
+}
+
 static eoc_layer_needs needs(const eoc_network *network)
 {
     return (eoc_layer_needs){.features = eoc_activation_features(&network->activation),
@@ -246,7 +257,7 @@ static void backward_weights(const eoc_network *network, const eoc_layer_tools *
     if (b.form == PRE_ACTIVATION && log_gradient) {
         *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, eoc_network_features(network), b.branch);
     }
-    eoc_layer_back_to_z(network, layer, &f);
+    eoc_layer_back_to_z(network, tools, layer, &f);
     if (b.form != PRE_ACTIVATION && log_gradient) {
         *log_gradient = log_weight_gradient_q(tools, layer, &f.inputs, network->width, b.branch);
     }
@@ -280,6 +291,13 @@ static double chi_1(const eoc_network *network, int l, const eoc_layer *layer)
     return b.skip * b.skip + b.branch * b.branch * w2 * slope2;
 }
 
+static bool gates(const eoc_network *network, eoc_gates *gates)
+{
+    const block b = block_of(network);
+    *gates = eoc_network_gates(network, b.skip, b.branch);
+    return b.form == PRE_ACTIVATION && eoc_network_has_gates(network);
+}
+
 const eoc_architecture_kind eoc_residual = {
     .name = "residual",
     .formula = "h^1 = W^1 x + b^1, h^l = skip h^(l-1) + branch f^l(h^(l-1)); z^l = h^l",
@@ -299,6 +317,7 @@ const eoc_architecture_kind eoc_residual = {
                     .help = "f = W phi(norm(h)) + b, phi(norm(W h + b)) or V phi(norm(W h + b)) + a"}},
     .check = check,
     .in_theory = in_theory,
+    .block = block_for_theory,
     .needs = needs,
     .width = width,
     .weights = weights,
@@ -307,4 +326,5 @@ const eoc_architecture_kind eoc_residual = {
     .backward_activation = backward_activation,
     .backward_weights = backward_weights,
     .chi_1 = chi_1,
+    .gates = gates,
 };

@@ -59,6 +59,7 @@ static eoc_status shape_create(const eoc_sweep *sweep, const char *found, const 
     const int num_layers = eoc_layers_fill(&sweep->probe.layers, depths, s->layers);
     EOC_TRY(eoc_layout_create(sweep->probe.statistics, s->layers, num_layers,
                               eoc_probe_modes(&sweep->probe, &sweep->grid), &s->layout));
+    EOC_TRY(eoc_layout_add_points(&sweep->probe, &s->layout));
     if (sweep->probe.train) {
         EOC_TRY(eoc_layout_add_training(sweep->probe.train, &s->layout));
     }

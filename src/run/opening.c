@@ -31,6 +31,7 @@ static eoc_status plan_file(run *r)
     const int num_layers = eoc_layers_fill(&sweep->probe.layers, &sweep->grid.axes[EOC_AXIS_DEPTH], r->layers);
     EOC_TRY(eoc_layout_create(sweep->probe.statistics, r->layers, num_layers,
                               eoc_probe_modes(&sweep->probe, &sweep->grid), &r->layout));
+    EOC_TRY(eoc_layout_add_points(&sweep->probe, &r->layout));
     if (sweep->probe.train) {
         EOC_TRY(eoc_layout_add_training(sweep->probe.train, &r->layout));
     }

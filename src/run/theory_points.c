@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "theory_points.h"
 
+#include "eoc/layer_theory.h"
 #include "eoc/text.h"
 
 #include <stdlib.h>
 
+static int by_number(double x, double y)
+{
+    return x < y ? -1 : x > y;
+}
+
 static int by_maps(const void *a, const void *b)
 {
     const eoc_theory_point *x = a, *y = b;
-    if (x->in_theory != y->in_theory) {
-        return x->in_theory - y->in_theory;
-    }
-    if (x->activation != y->activation) {
-        return x->activation - y->activation;
-    }
-    if (x->effective != y->effective) {
-        return x->effective < y->effective ? -1 : 1;
-    }
-    if (x->bias_variance != y->bias_variance) {
-        return x->bias_variance < y->bias_variance ? -1 : 1;
+    const int orders[] = {x->in_theory - y->in_theory,
+                          x->architecture - y->architecture,
+                          x->activation - y->activation,
+                          x->mirrored - y->mirrored,
+                          x->depth - y->depth,
+                          by_number(x->lift, y->lift),
+                          by_number(x->effective, y->effective),
+                          by_number(x->bias_variance, y->bias_variance)};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        if (orders[i] != 0) {
+            return orders[i];
+        }
     }
     return 0;
 }
@@ -62,10 +69,15 @@ eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory
     for (int64_t point = 0; point < num_points; point++) {
         const eoc_unit u = unit_of_point(sweep, point);
         const double sum = eoc_network_effective(&u.network);
+        const bool plain = eoc_network_in_theory(&u.network), other = !plain && eoc_layer_theory_covers(&u.network);
         (*list)[point] = (eoc_theory_point){.effective = eoc_text_round(sum),
                                             .bias_variance = u.network.bias_variance,
+                                            .lift = other ? eoc_layer_theory_lift(&u.network) : 0.0,
+                                            .architecture = u.indices[EOC_AXIS_ARCHITECTURE],
                                             .activation = u.indices[EOC_AXIS_ACTIVATION],
-                                            .in_theory = eoc_network_in_theory(&u.network),
+                                            .depth = other ? eoc_layer_theory_depth(&u.network) : 0,
+                                            .mirrored = other && u.network.initializer.kind->mirrored,
+                                            .in_theory = plain || other,
                                             .point = point};
     }
     qsort(*list, (size_t)num_points, sizeof **list, by_maps_then_point);

@@ -10,15 +10,18 @@
 
 typedef struct {
     double effective, bias_variance;
-    int activation;
-    int in_theory;
+    double lift; /* effective variance of the first layer, where it counts by itself */
+    int architecture, activation;
+    int depth;     /* where the maps depend on it; else 0 */
+    int mirrored;  /* of the initializer: the maps depend on it */
+    int in_theory; /* of plain layers, or of others */
     int64_t point;
     int64_t lead; /* the group's first point in the grid: the maps are iterated with its digits */
 } eoc_theory_point;
 
 /**
- * Points without theory so far, grouped by (in theory, activation, effective weight variance, bias variance). A group
- * may be cut anywhere: its parts give the same bits.
+ * Points without theory so far, grouped by (in theory, architecture, activation, effective weight variance, bias
+ * variance). A group may be cut anywhere: its parts give the same bits.
  *
  * @param theory_status  (points) as in the file; NULL: every point is wanted
  * @param list           (count) to be freed by the caller

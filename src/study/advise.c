@@ -3,6 +3,7 @@
 
 #include "eoc/critical.h"
 
+#include "advise_layers.h"
 #include "mean_walk.h"
 
 #include <assert.h>
@@ -159,8 +160,9 @@ static void depths_of(eoc_advice_row *r)
     const eoc_mean_field *m = &r->point;
     const bool q_moves = (m->status & (EOC_THEORY_Q_ZERO | EOC_THEORY_Q_DIVERGES)) != 0;
     const double by_length = q_moves && m->chi_q > 0.0 ? layers_to_factor(m->chi_q) : INFINITY;
+    const bool says_nothing = isnan(m->xi_c) && (m->status & EOC_THEORY_PARTIAL); /* else the signal is gone first */
     const double by_correlation = isnan(m->xi_c) ? INFINITY : EOC_ADVICE_XI_MULTIPLE * m->xi_c;
-    r->signal_depth = fmin(by_length, by_correlation);
+    r->signal_depth = says_nothing ? NAN : fmin(by_length, by_correlation);
     r->gradient_depth = m->chi_1 > 0.0 ? layers_to_factor(m->chi_1) : 0.0;
 }
 
@@ -244,21 +246,28 @@ static const struct {
 
 enum { NUM_CANDIDATES = sizeof candidates / sizeof candidates[0] };
 
-_Static_assert((int)NUM_CANDIDATES <= (int)EOC_MAX_ADVICE_ROWS, "eoc_advice holds all the candidates");
+_Static_assert((int)NUM_CANDIDATES + (int)EOC_MAX_ADVICE_LAYERS <= (int)EOC_MAX_ADVICE_ROWS,
+               "eoc_advice holds all rows");
+
+const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name)
+{
+    for (int i = 0; i < advice->num_rows; i++) {
+        if (strcmp(advice->rows[i].name, name) == 0) {
+            return &advice->rows[i];
+        }
+    }
+    return NULL;
+}
 
 static int index_of(const eoc_advice *a, const char *name)
 {
-    for (int i = 0; i < a->num_rows; i++) {
-        if (strcmp(a->rows[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return 0;
+    const eoc_advice_row *r = eoc_advice_find(a, name);
+    return r ? (int)(r - a->rows) : 0;
 }
 
 /* He's where it is the critical one and no isometry is to be had by orthogonal weights; without a critical point what
- * lasts longest. */
-static int recommend(const eoc_advice *a)
+ * lasts longest. Of the rows of plain layers, the first `num_plain`. */
+static int recommend(const eoc_advice *a, int num_plain)
 {
     if (a->regime == EOC_REGIME_SCALE_FREE) {
         const int he = index_of(a, "he_normal");
@@ -270,7 +279,7 @@ static int recommend(const eoc_advice *a)
     }
     int best = -1;
     double longest = -1.0;
-    for (int i = 0; i < a->num_rows; i++) {
+    for (int i = 0; i < num_plain; i++) {
         const double depth = fmin(a->rows[i].signal_depth, a->rows[i].gradient_depth);
         if (a->rows[i].in_theory && depth > longest) {
             longest = depth;
@@ -280,35 +289,74 @@ static int recommend(const eoc_advice *a)
     return best;
 }
 
+static eoc_status add_initializers(const eoc_activation *act, eoc_advice *a)
+{
+    for (int i = 0; i < NUM_CANDIDATES; i++) {
+        if (candidates[i].is_critical && isnan(a->weight_variance)) {
+            continue;
+        }
+        eoc_advice_row *const r = &a->rows[a->num_rows++];
+        r->name = candidates[i].name;
+        r->architecture = "fully_connected";
+        r->is_critical = candidates[i].is_critical;
+        r->weight_variance = r->is_critical ? a->weight_variance : 1.0;
+        r->bias_variance = r->is_critical                 ? a->bias_variance
+                           : candidates[i].has_torch_bias ? 1.0 / (3.0 * a->width)
+                                                          : 0.0;
+        r->input_variance =
+            r->is_critical && isfinite(a->q_star) ? (a->q_star - r->bias_variance) / r->weight_variance : 1.0;
+        EOC_TRY(eoc_initializer_find(candidates[i].initializer, &r->initializer));
+        EOC_TRY(fill_row(act, a, r));
+    }
+    return EOC_OK;
+}
+
+/* Where no initializer makes an isometry: layers that go deeper. */
+static eoc_status add_layers(const eoc_activation *act, eoc_advice *a)
+{
+    if (a->regime == EOC_REGIME_LINEAR || a->regime == EOC_REGIME_ISOMETRIC) {
+        return EOC_OK;
+    }
+    eoc_advice_row *const rows = &a->rows[a->num_rows];
+    int count = 0;
+    EOC_TRY(eoc_advise_layers(act, a, rows, &count));
+    for (int i = 0; i < count; i++) {
+        depths_of(&rows[i]);
+        rows[i].verdict = judge(act, a, &rows[i]);
+    }
+    a->num_rows += count;
+    return EOC_OK;
+}
+
+static bool is_beyond_reach(const eoc_advice *a)
+{
+    const eoc_advice_row *best = &a->rows[a->recommended];
+    const bool scattered = best->spread > EOC_ADVICE_SPREAD * (1.0 + 1e-9); /* to rounding */
+    return a->regime == EOC_REGIME_SCALE_FREE && (scattered || best->beta > 1.0);
+}
+
 eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice)
 {
     *advice = (eoc_advice){.width = width, .depth = depth};
     EOC_TRY(eoc_activation_check_theory(act));
     EOC_TRY(act->kind->scale_invariant ? choose_scale_free(act, advice) : choose_on_line(act, advice));
-    for (int i = 0; i < NUM_CANDIDATES; i++) {
-        if (candidates[i].is_critical && isnan(advice->weight_variance)) {
-            continue;
-        }
-        eoc_advice_row *const r = &advice->rows[advice->num_rows++];
-        r->name = candidates[i].name;
-        r->is_critical = candidates[i].is_critical;
-        r->weight_variance = r->is_critical ? advice->weight_variance : 1.0;
-        r->bias_variance = r->is_critical                 ? advice->bias_variance
-                           : candidates[i].has_torch_bias ? 1.0 / (3.0 * width)
-                                                          : 0.0;
-        r->input_variance =
-            r->is_critical && isfinite(advice->q_star) ? (advice->q_star - r->bias_variance) / r->weight_variance : 1.0;
-        EOC_TRY(eoc_initializer_find(candidates[i].initializer, &r->initializer));
-        EOC_TRY(fill_row(act, advice, r));
+    EOC_TRY(add_initializers(act, advice));
+    const int num_plain = advice->num_rows;
+    EOC_TRY(add_layers(act, advice));
+    advice->recommended = recommend(advice, num_plain);
+    advice->beyond_reach = is_beyond_reach(advice);
+    if (advice->beyond_reach) {
+        advice->recommended = index_of(advice, eoc_advice_find(advice, "looks_linear") ? "looks_linear" : "residual");
     }
-    advice->recommended = recommend(advice);
     return EOC_OK;
 }
 
 void eoc_advice_torch(const eoc_advice_row *row, eoc_text *out)
 {
     const double gain = sqrt(row->weight_variance);
-    if (!row->is_critical) {
+    if (eoc_advise_layers_torch(row, out)) {
+        ; /* the biases alone are left */
+    } else if (!row->is_critical) {
         for (int i = 0; i < NUM_CANDIDATES; i++) {
             if (strcmp(candidates[i].name, row->name) == 0) {
                 eoc_text_append(out, "%s", candidates[i].torch);

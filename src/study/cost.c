@@ -58,7 +58,7 @@ double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
     const int tangents = eoc_probe_tangents(probe, &needs);
     const double inputs = num_inputs, columns = inputs + tangents, n = network->width;
     const double features = eoc_activation_features(&network->activation);
-    const bool way_back = (probe->statistics & (EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN)) != 0;
+    const bool way_back = (probe->statistics & EOC_STATISTICS_BACK) != 0;
     const bool finite_width = (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
     const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION *

@@ -142,6 +142,49 @@ static int gaussian_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
     return 1;
 }
 
+/* -- interval -- */
+
+double eoc_interval_point(const eoc_inputs *inputs, int k)
+{
+    const int last = inputs->points - 1;
+    return ((last - k) * inputs->from + k * inputs->to) / last; /* symmetric where the interval is */
+}
+
+/* Along the first coordinate, so that W x is t times sqrt(N) times the first column of W: whatever its law, the column
+ * that lifts a scalar by weights of the effective variance. */
+static void interval_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    (void)key, (void)variance;
+    for (int k = 0; k < inputs->points; k++) {
+        double *const row = x + (size_t)k * (size_t)width;
+        memset(row, 0, sizeof(double) * (size_t)width);
+        row[0] = sqrt((double)width) * eoc_interval_point(inputs, k);
+    }
+}
+
+/* Parallel or opposite; zero is as parallel as anything. */
+static int interval_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
+{
+    double same = 0.0, all = (double)inputs->points * (inputs->points - 1);
+    for (int a = 0; a < inputs->points; a++) {
+        for (int b = 0; b < inputs->points; b++) {
+            same += a != b && eoc_interval_point(inputs, a) * eoc_interval_point(inputs, b) >= 0.0;
+        }
+    }
+    const bool begins_same = eoc_interval_point(inputs, 0) * eoc_interval_point(inputs, 1) >= 0.0;
+    const double first = begins_same ? same : all - same;
+    if (pairs) {
+        pairs[0] = (eoc_theory_pair){.correlation = begins_same ? 1.0 : -1.0, .count = first};
+    }
+    if (first == all) {
+        return 1;
+    }
+    if (pairs) {
+        pairs[1] = (eoc_theory_pair){.correlation = begins_same ? -1.0 : 1.0, .count = all - first};
+    }
+    return 2;
+}
+
 /* -- dataset -- */
 
 /* x_a = sum_(j <= a) factor_aj e_j with a uniformly distributed frame e. Its vectors lie where the inputs come, which
@@ -270,6 +313,17 @@ static const eoc_input_kind kinds[] = {
      .fill = dataset_fill,
      .pairs = dataset_pairs,
      .shares = dataset_shares},
+    {.name = "interval",
+     .formula = "scalars t, evenly spaced from `from` to `to`, lifted by the first layer: x = t sqrt(N) e_1",
+     .source = "Balduzzi et al. 2017",
+     .has_points = true,
+     .is_interval = true,
+     .max_points = EOC_MAX_INTERVAL_POINTS,
+     .min_width = 1,
+     .num_inputs = given_points,
+     .fill = interval_fill,
+     .pairs = interval_pairs,
+     .shares = no_shares},
 };
 
 int eoc_input_kind_count(void)

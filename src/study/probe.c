@@ -31,6 +31,19 @@ static const eoc_statistic_row statistics[] = {
      .bit = EOC_STATISTIC_SPECTRUM,
      .formula = "log_singular_values: all singular values of J = dh^L/dh^0 at input 0 (explicit weights)",
      .source = "Pennington, Schoenholz & Ganguli 2017; Stewart 1995"},
+    {.name = "shattering",
+     .bit = EOC_STATISTIC_SHATTERING,
+     .formula = "input_gradient dy/dt of y = v.h^L along an interval (a batch's means held), gradient_autocorrelation, "
+                "gradient_correlation",
+     .source = "Balduzzi et al. 2017"},
+    {.name = "gradient_correlation",
+     .bit = EOC_STATISTIC_GRADIENT_CORRELATION,
+     .formula = "mean over pairs of inputs of the cosine of dy/dz^1, y = v.h^L (a batch's means held)",
+     .source = "Balduzzi et al. 2017"},
+    {.name = "gradient_covariance",
+     .bit = EOC_STATISTIC_GRADIENT_COVARIANCE,
+     .formula = "mean over units of dy_a/dz^1 dy_b/dz^1, for every two points a, b of an interval",
+     .source = "Balduzzi et al. 2017"},
 };
 
 int eoc_statistic_count(void)
@@ -59,6 +72,17 @@ int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
     }
     const int modes = probe->spectrum_modes < widest ? probe->spectrum_modes : widest;
     return probe->statistics & EOC_STATISTIC_SPECTRUM ? modes : 0;
+}
+
+int eoc_probe_points(const eoc_probe *probe)
+{
+    const bool along = (probe->statistics & EOC_STATISTICS_ALONG_INPUTS) != 0;
+    return along ? probe->inputs.kind->num_inputs(&probe->inputs) : 0;
+}
+
+int eoc_probe_lags(const eoc_probe *probe)
+{
+    return probe->statistics & EOC_STATISTIC_SHATTERING ? probe->autocorrelation_lags + 1 : 0;
 }
 
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
@@ -114,6 +138,28 @@ static double kurtosis(const eoc_batch *batch)
     return count ? sum / count : NAN;
 }
 
+void eoc_autocorrelation(const double *g, int n, double *r, int num_lags)
+{
+    double max = 0.0, mean = 0.0, square = 0.0;
+    for (int i = 0; i < n; i++) {
+        max = fmax(max, fabs(g[i]));
+    }
+    const double unit = max > 0.0 ? max : 1.0; /* squares of tiny numbers would be none */
+    for (int i = 0; i < n; i++) {
+        mean += g[i] / unit / n;
+    }
+    for (int i = 0; i < n; i++) {
+        square += (g[i] / unit - mean) * (g[i] / unit - mean);
+    }
+    for (int k = 0; k < num_lags; k++) {
+        double sum = 0.0;
+        for (int i = 0; i + k < n; i++) {
+            sum += (g[i] / unit - mean) * (g[i + k] / unit - mean);
+        }
+        r[k] = square > n * 1e-24 ? sum / square : NAN;
+    }
+}
+
 static void put(double *row, int index, double value)
 {
     if (row && index >= 0) {
@@ -134,6 +180,8 @@ typedef struct {
     eoc_layer_tools tools;
     const eoc_host *host;
     const eoc_probe_rows *rows;
+    bool gradients; /* whether gradients of the inputs go back, beside cotangents */
+    int num_lags;   /* of the statistic shattering */
 } pass;
 
 /* Index of layer l among the kept ones, or -1. */
@@ -245,6 +293,53 @@ static void note_gradients(const pass *p, int index, const eoc_batch *dz)
     put(p->rows->gradient_c, index, c);
 }
 
+/* value * 2^exponent; infinite or zero beyond the range */
+static double scaled(double value, int64_t exponent)
+{
+    return scalbn(value, exponent > 5000 ? 5000 : exponent < -5000 ? -5000 : (int)exponent);
+}
+
+/* Of dy/dz^1: inner products of the inputs' gradients, and their mean cosine. */
+static void note_gradient_pairs(const pass *p, const eoc_batch *dz)
+{
+    const size_t inputs = (size_t)dz->columns;
+    double *const gram = p->tools.gram;
+    if (!p->rows->gradient_correlation && !p->rows->gradient_covariance) {
+        return;
+    }
+    eoc_linalg_gram(dz->values, dz->columns, dz->width, gram);
+    for (size_t i = 0; p->rows->gradient_covariance && i < inputs * inputs; i++) {
+        p->rows->gradient_covariance[i] = scaled(gram[i] / dz->width, 2 * dz->exponent);
+    }
+    double sum = 0.0, pairs = 0.0;
+    for (size_t a = 0; a < inputs; a++) {
+        for (size_t b = 0; b < a; b++) {
+            const double norms = sqrt(gram[a * inputs + a]) * sqrt(gram[b * inputs + b]);
+            if (norms > 0.0) {
+                sum += gram[a * inputs + b] / norms;
+                pairs += 1.0;
+            }
+        }
+    }
+    put(p->rows->gradient_correlation, 0, pairs > 0.0 ? sum / pairs : NAN);
+}
+
+/* dy/dt = sqrt(N) dy/dx_1 of every point of an interval, and its autocorrelation. */
+static void note_input_gradients(const pass *p, const eoc_batch *dx)
+{
+    double *const g = p->rows->input_gradient;
+    if (!g) {
+        return;
+    }
+    for (int a = 0; a < dx->columns; a++) {
+        g[a] = sqrt((double)dx->width) * dx->values[(size_t)a * (size_t)dx->width];
+    }
+    eoc_autocorrelation(g, dx->columns, p->rows->gradient_autocorrelation, p->num_lags);
+    for (int a = 0; a < dx->columns; a++) {
+        g[a] = scaled(g[a], dx->exponent);
+    }
+}
+
 /* The layers of the segment that ends with layer l, run again where they were overwritten. False when given up. */
 static bool run_segment_again(const pass *p, int l)
 {
@@ -262,16 +357,17 @@ static bool run_segment_again(const pass *p, int l)
     return true;
 }
 
-/* Gradients of E_a = v.h^L(x_a), one v for all inputs, or one each where they are coupled; cotangents J u, where the
- * tangents of h^L are. */
+/* Gradients of E_a = v.h^L(x_a), one v for all inputs, or one each where they act on each other; cotangents J u, where
+ * the tangents of h^L are. */
 static eoc_signals begin_way_back(const pass *p, const eoc_signals *h)
 {
     const size_t width = (size_t)h->inputs.width;
-    const int num_inputs = p->rows->log_gradient_q ? h->inputs.columns : 0;
+    const int num_inputs = p->gradients ? h->inputs.columns : 0;
+    const bool one_each = p->needs.coupled && !p->tools.held;
     eoc_signals dh = eoc_probe_signals(p->w->down[0], num_inputs, p->num_tangents, h->inputs.width);
     for (int c = 0; c < num_inputs; c++) {
         double *const v = dh.inputs.values + (size_t)c * width;
-        if (c == 0 || p->needs.coupled) {
+        if (c == 0 || one_each) {
             const eoc_stream readout = {p->network->key, 0, EOC_TENSOR_READOUT, (uint32_t)c};
             eoc_rng_normals(&readout, v, width);
         } else {
@@ -302,7 +398,10 @@ static bool backward_pass(const pass *p, eoc_signals *dh)
         }
         double *const by_weights =
             index >= 0 && p->rows->log_weight_gradient_q ? &p->rows->log_weight_gradient_q[index] : NULL;
-        const bool further = l > 1 || dh->tangents.columns;
+        if (l == 1) {
+            note_gradient_pairs(p, &dh->inputs);
+        }
+        const bool further = l > 1 || dh->tangents.columns || p->rows->input_gradient;
         if (further || by_weights) {
             architecture->backward_weights(p->network, &p->tools, l, layer, dh, further ? &next : NULL, by_weights);
         }
@@ -348,8 +447,9 @@ static void blank(double *row, int n)
     }
 }
 
-static void blank_rows(const eoc_probe_rows *rows, int num_layers, int num_modes)
+static void blank_rows(const eoc_probe *probe, const eoc_probe_rows *rows, int num_layers, int num_modes)
 {
+    const int points = eoc_probe_points(probe);
     double *const per_layer[] = {
         rows->log_q,          rows->c,          rows->one_minus_c,          rows->chi_1, rows->kurtosis,
         rows->log_gradient_q, rows->gradient_c, rows->log_weight_gradient_q};
@@ -359,6 +459,10 @@ static void blank_rows(const eoc_probe_rows *rows, int num_layers, int num_modes
     blank(rows->log_jacobian_m1, 1);
     blank(rows->log_jacobian_m2, 1);
     blank(rows->log_singular_values, num_modes);
+    blank(rows->input_gradient, points);
+    blank(rows->gradient_autocorrelation, eoc_probe_lags(probe));
+    blank(rows->gradient_correlation, 1);
+    blank(rows->gradient_covariance, points * points);
 }
 
 bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
@@ -366,7 +470,7 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                    eoc_outcome *outcome)
 {
     assert(network->depth <= workspace->max_depth && network->width <= workspace->max_width);
-    blank_rows(rows, num_layers, workspace->num_modes);
+    blank_rows(probe, rows, num_layers, workspace->num_modes);
     *outcome = (eoc_outcome){.status = EOC_DONE, .reason = EOC_REASON_NONE, .last_layer = 0};
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
     const eoc_layer_needs needs = network->architecture.kind->needs(network);
@@ -381,9 +485,12 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                               .weights = workspace->weights,
                               .bias = workspace->bias,
                               .scratch = workspace->scratch,
-                              .gram = workspace->gram},
+                              .gram = workspace->gram,
+                              .held = (probe->statistics & EOC_STATISTICS_HELD) != 0},
                     .host = host,
-                    .rows = rows};
+                    .rows = rows,
+                    .gradients = (probe->statistics & (EOC_STATISTICS_BACK & ~(unsigned)EOC_STATISTIC_JACOBIAN)) != 0,
+                    .num_lags = eoc_probe_lags(probe)};
     eoc_signals h = eoc_probe_signals(workspace->up, workspace->num_inputs, p.num_tangents, network->width);
     probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);
@@ -412,5 +519,6 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
     if (dh.tangents.columns) {
         put(rows->log_jacobian_m2, 0, log_mean_norm2(&p, &dh.tangents));
     }
+    note_input_gradients(&p, &dh.inputs);
     return true;
 }

@@ -66,6 +66,18 @@ static bool points_is_read(const void *section, eoc_text *why_not)
     return !kind || kind_reads(kind, kind->has_points, why_not);
 }
 
+static bool variance_is_read(const void *section, eoc_text *why_not)
+{
+    const eoc_input_kind *kind = ((const eoc_probe *)section)->inputs.kind;
+    return !kind || kind_reads(kind, !kind->is_interval, why_not);
+}
+
+static bool ends_are_read(const void *section, eoc_text *why_not)
+{
+    const eoc_input_kind *kind = ((const eoc_probe *)section)->inputs.kind;
+    return !kind || kind_reads(kind, kind->is_interval, why_not);
+}
+
 static bool images_are_read(const void *section, eoc_text *why_not)
 {
     const eoc_input_kind *kind = ((const eoc_probe *)section)->inputs.kind;
@@ -91,6 +103,11 @@ static bool jacobian_probes_is_read(const void *section, eoc_text *why_not)
 static bool spectrum_modes_is_read(const void *section, eoc_text *why_not)
 {
     return statistic_is_there(section, EOC_STATISTIC_SPECTRUM, "spectrum", why_not);
+}
+
+static bool autocorrelation_lags_is_read(const void *section, eoc_text *why_not)
+{
+    return statistic_is_there(section, EOC_STATISTIC_SHATTERING, "shattering", why_not);
 }
 
 /* -- inputs.variance -- */
@@ -230,6 +247,7 @@ static const eoc_key_row keys[] = {
      .max = 1e12,
      .fallback = "1",
      .identity = true,
+     .is_read = variance_is_read,
      .help = "|x|^2/N of every input; fixed_point: such that q^1 = q_star, where the point has a q_star above 0; of a "
              "dataset, each scaled to it, and by default preprocessed: |image|^2/features as preprocessing leaves it"},
     {.name = "probe.inputs.points",
@@ -240,7 +258,25 @@ static const eoc_key_row keys[] = {
      .fallback = "64",
      .identity = true,
      .is_read = points_is_read,
-     .help = "number of inputs; of a dataset at most 64"},
+     .help = "number of inputs; of a dataset at most 64, of an interval 1024"},
+    {.name = "probe.inputs.from",
+     .type = &eoc_key_number,
+     .offset = offsetof(eoc_probe, inputs.from),
+     .min = -1e6,
+     .max = 1e6,
+     .fallback = "-2",
+     .identity = true,
+     .is_read = ends_are_read,
+     .help = "the first point of the interval"},
+    {.name = "probe.inputs.to",
+     .type = &eoc_key_number,
+     .offset = offsetof(eoc_probe, inputs.to),
+     .min = -1e6,
+     .max = 1e6,
+     .fallback = "2",
+     .identity = true,
+     .is_read = ends_are_read,
+     .help = "the last point of the interval"},
     {.name = "probe.statistics",
      .type = &statistics_type,
      .offset = offsetof(eoc_probe, statistics),
@@ -265,6 +301,15 @@ static const eoc_key_row keys[] = {
      .identity = true,
      .is_read = spectrum_modes_is_read,
      .help = "singular values kept of the statistic spectrum: all, or so many quantiles of wider networks"},
+    {.name = "probe.autocorrelation_lags",
+     .type = &eoc_key_count,
+     .offset = offsetof(eoc_probe, autocorrelation_lags),
+     .min = 1.0,
+     .max = EOC_MAX_POINTS - 1,
+     .fallback = "15",
+     .identity = true,
+     .is_read = autocorrelation_lags_is_read,
+     .help = "greatest lag, in points, of the gradient's autocorrelation"},
     {.name = "probe.sampler",
      .type = &sampler_type,
      .offset = offsetof(eoc_probe, sampler),

@@ -25,7 +25,7 @@ static int num_features(const eoc_layer_needs *needs)
 
 static bool wants_way_back(const eoc_probe *probe)
 {
-    return (probe->statistics & (EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN)) != 0;
+    return (probe->statistics & EOC_STATISTICS_BACK) != 0;
 }
 
 static bool wants_slopes(const eoc_probe *probe)

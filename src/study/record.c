@@ -43,6 +43,8 @@ enum { TRAINING = 1 << 30, TRAINING_SHIFT = 16 };
 #define FINITE_WIDTH .statistics = EOC_STATISTIC_FINITE_WIDTH
 #define TRAINED .statistics = TRAINING, .checked = 1
 #define SPECTRUM .statistics = EOC_STATISTIC_SPECTRUM
+#define SHATTERING .statistics = EOC_STATISTIC_SHATTERING
+#define CORRELATION .statistics = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_CORRELATION
 #define PROBED .along = EOC_ALONG_LAYER, .checked = 1, NUMBER
 
 static const eoc_variable variables[] = {
@@ -70,7 +72,8 @@ static const eoc_variable variables[] = {
      .fill = EOC_THEORY_NOT_COMPUTED},
     {"theory", "q_star", POINT(q_star), NUMBER, .long_name = "limit of the length map from the probe's own q^1"},
     {"theory", "chi_1", POINT(chi_1), NUMBER,
-     .long_name = "slope of the correlation map at c = 1: sigma_w^2 E[phi'^2]"},
+     .long_name = "growth of a squared gradient a layer; of plain layers sigma_w^2 E[phi'^2], the slope of the "
+                  "correlation map at c = 1"},
     {"theory", "c_star", POINT(c_star), NUMBER, .long_name = "limit of the correlation map"},
     {"theory", "xi_q", POINT(xi_q), NUMBER, .long_name = "depth scale of the length map, in layers"},
     {"theory", "xi_c", POINT(xi_c), NUMBER, .long_name = "depth scale of the correlation map, in layers"},
@@ -102,6 +105,17 @@ static const eoc_variable variables[] = {
      .long_name = "mean-field cosine of the gradients of inputs 0 and 1", GRADIENT},
     {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .along = EOC_ALONG_LAYER, NUMBER,
      .long_name = "log of the mean-field square entry of d(sum_a E_a)/dW^l", GRADIENT},
+    {"theory", "gradient_correlation", POINT(gradient_correlation), NUMBER,
+     .long_name =
+         "exact mean field of probe/gradient_correlation, for relu: falls as a power of depth where c goes to 1 "
+         "and the gates of two inputs become alike; behind a batch's normalization of independent inputs alone",
+     CORRELATION},
+    {"theory", "independent_gradient_correlation", POINT(independent_gradient_correlation), NUMBER,
+     .long_name =
+         "estimate of it by Balduzzi et al. 2017, as if the gates of two inputs were independent in every layer: "
+         "1/2^L, residual (3/4)^(L-1), batch-normalized residual 1/sqrt(L); far below the exact one where c goes "
+         "to 1",
+     CORRELATION},
     {"theory", "log_jacobian_m1", POINT(log_jacobian_m1), NUMBER, .long_name = "log of tr(J^T J)/N", JACOBIAN},
     {"theory", "log_jacobian_m2", POINT(log_jacobian_m2), NUMBER, .long_name = "log of tr((J^T J)^2)/N", JACOBIAN},
 
@@ -123,6 +137,18 @@ static const eoc_variable variables[] = {
      .long_name = "log of an unbiased estimate of tr((J^T J)^2)/N", JACOBIAN},
     {"probe", "log_singular_values", UNIT(probe.log_singular_values), .along = EOC_ALONG_MODE, .checked = 1, NUMBER,
      .long_name = "log of the singular values of J = dh^L/dh^0 at input 0, descending; exact zeros are -inf", SPECTRUM},
+
+    {"probe", "input_gradient", UNIT(probe.input_gradient), .along = EOC_ALONG_INPUT, .checked = 1, NUMBER,
+     .long_name = "dy/dt at every point t of the interval, y = v.h^L, one v ~ N(0, I); a batch's means held",
+     SHATTERING},
+    {"probe", "gradient_autocorrelation", UNIT(probe.gradient_autocorrelation), .along = EOC_ALONG_LAG, .checked = 1,
+     NUMBER, .long_name = "autocorrelation of input_gradient along the interval, its mean removed", SHATTERING},
+    {"probe", "gradient_correlation", UNIT(probe.gradient_correlation), .checked = 1, NUMBER,
+     .long_name = "cosine of dy/dz^1 of two inputs, mean over all pairs, y = v.h^L, one v; a batch's means held",
+     CORRELATION},
+    {"probe", "gradient_covariance", UNIT(probe.gradient_covariance), .along = EOC_ALONG_INPUT_INPUT, .checked = 1,
+     NUMBER, .long_name = "mean over units of the product of dy/dz^1 at two points of the interval",
+     .statistics = EOC_STATISTIC_GRADIENT_COVARIANCE},
 
     {"train", "loss", UNIT(train.loss), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
      .long_name = "loss on the training set, of its first evaluation_samples"},
@@ -222,6 +248,16 @@ int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG])
         scales[1] = EOC_SCALE_STEP;
         scales[2] = EOC_SCALE_LAYER;
         return 3;
+    case EOC_ALONG_INPUT:
+        scales[0] = EOC_SCALE_INPUT;
+        return 1;
+    case EOC_ALONG_INPUT_INPUT:
+        scales[0] = EOC_SCALE_INPUT;
+        scales[1] = EOC_SCALE_OTHER_INPUT;
+        return 2;
+    case EOC_ALONG_LAG:
+        scales[0] = EOC_SCALE_LAG;
+        return 1;
     case EOC_ALONG_NOTHING:
         break;
     }
@@ -233,7 +269,10 @@ size_t eoc_layout_scale_count(const eoc_layout *layout, eoc_scale scale)
     const int counts[EOC_NUM_SCALES] = {[EOC_SCALE_LAYER] = layout->num_layers,
                                         [EOC_SCALE_MODE] = layout->num_modes,
                                         [EOC_SCALE_LEARNING_RATE] = layout->num_rates,
-                                        [EOC_SCALE_STEP] = layout->num_steps};
+                                        [EOC_SCALE_STEP] = layout->num_steps,
+                                        [EOC_SCALE_INPUT] = layout->num_points,
+                                        [EOC_SCALE_OTHER_INPUT] = layout->num_points,
+                                        [EOC_SCALE_LAG] = layout->num_lags};
     return (size_t)counts[scale];
 }
 
@@ -258,6 +297,11 @@ static void include(int row, eoc_layout *layout)
     *total += (bytes + 7) / 8 * 8; /* every row aligned for doubles */
 }
 
+static bool is_along_inputs(const eoc_variable *v)
+{
+    return v->along == EOC_ALONG_INPUT || v->along == EOC_ALONG_INPUT_INPUT || v->along == EOC_ALONG_LAG;
+}
+
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout)
 {
     const size_t count = (size_t)eoc_variable_count();
@@ -271,7 +315,29 @@ eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_lay
         return EOC_FAIL(EOC_ERR_NOMEM, "out of memory");
     }
     for (int row = 0; row < eoc_variable_count(); row++) {
-        if (variables[row].statistics == 0 || (variables[row].statistics & statistics) != 0) {
+        const eoc_variable *v = &variables[row];
+        if (v->statistics == 0 || ((v->statistics & statistics) != 0 && !is_along_inputs(v))) {
+            include(row, layout);
+        }
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout)
+{
+    layout->num_points = eoc_probe_points(probe);
+    layout->num_lags = eoc_probe_lags(probe);
+    layout->has_point_pairs = (probe->statistics & EOC_STATISTIC_GRADIENT_COVARIANCE) != 0;
+    if (layout->num_points == 0) {
+        return EOC_OK;
+    }
+    layout->points = malloc(sizeof *layout->points * (size_t)layout->num_points);
+    EOC_REQUIRE(layout->points, EOC_ERR_NOMEM, "out of memory for %d points", layout->num_points);
+    for (int k = 0; k < layout->num_points; k++) {
+        layout->points[k] = eoc_interval_point(&probe->inputs, k);
+    }
+    for (int row = 0; row < eoc_variable_count(); row++) {
+        if ((variables[row].statistics & probe->statistics) != 0 && is_along_inputs(&variables[row])) {
             include(row, layout);
         }
     }
@@ -299,6 +365,7 @@ void eoc_layout_clear(eoc_layout *layout)
     free(layout->offset);
     free(layout->included);
     free(layout->steps);
+    free(layout->points);
     *layout = (eoc_layout){0};
 }
 

@@ -2,27 +2,12 @@
 #include "curves.h"
 
 #include "fixed_points.h"
+#include "products.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-
-/*
- * A product over layers of factors that may vanish or be negative: log of the size of the factors that are
- * not zero, and how many are zero or negative, all up to a layer, so that the product over any range of
- * layers is a difference.
- */
-typedef struct {
-    double log_size;
-    int zeros, negatives;
-} product;
-
-/* A number of any sign as its log and sign; sign 0 is zero. */
-typedef struct {
-    double log_size;
-    int sign;
-} signed_log;
 
 /* Arrays have max_depth + 1 layers, class leading: (class, layer); layer 0 holds the inputs. */
 struct eoc_curves {
@@ -41,27 +26,6 @@ struct eoc_curves {
     double *shares;          /* (num_variances, layer): sigma_w2 mu_1(q^(l-1)) q^(l-1)/q^l */
     double *slope_gaps;      /* (num_pairs, layer): 1 - E[dphi dphi]/sqrt(mu_1 mu_1), 0 where not wanted */
 };
-
-static product times(product p, double factor)
-{
-    if (factor == 0.0) {
-        p.zeros++;
-    } else {
-        p.log_size += log(fabs(factor));
-        p.negatives += factor < 0.0;
-    }
-    return p;
-}
-
-/* The product over the layers after `before` up to `last`. */
-static signed_log range_product(product last, product before)
-{
-    const int negatives = last.negatives - before.negatives;
-    return (signed_log){.log_size = last.log_size - before.log_size,
-                        .sign = last.zeros > before.zeros ? 0
-                                : negatives % 2           ? -1
-                                                          : 1};
-}
 
 /* A table of correlations costs about as much as it saves in this many layers. */
 enum { WORTH_A_TABLE = 20 };
@@ -115,12 +79,6 @@ void eoc_curves_destroy(eoc_curves **curves)
 }
 
 /* -- the maps -- */
-
-static double log_add(double a, double b)
-{
-    const double greater = fmax(a, b), lesser = fmin(a, b);
-    return greater == -INFINITY ? -INFINITY : greater + log1p(exp(lesser - greater));
-}
 
 static double affine_log(double log_sigma_w2, double log_h2, double sigma_b2)
 {
@@ -310,31 +268,6 @@ static signed_log gradient_product(const eoc_curves *curves, const product *fact
     }
     return g;
 }
-
-/* Log of sum_i count_i sign_i exp(log_i), started from {-inf}; terms are added one by one relative to the greatest
- * so far. */
-typedef struct {
-    double greatest, sum;
-} log_sum;
-
-static void add_term(log_sum *s, double log_size, double factor)
-{
-    if (log_size == -INFINITY || factor == 0.0 || isnan(log_size)) {
-        return;
-    }
-    if (log_size > s->greatest) {
-        s->sum *= exp(s->greatest - log_size);
-        s->greatest = log_size;
-    }
-    s->sum += factor * exp(log_size - s->greatest);
-}
-
-static double log_of_sum(const log_sum *s)
-{
-    return s->sum > 0.0 ? s->greatest + log(s->sum) : -INFINITY;
-}
-
-static const log_sum EMPTY_SUM = {.greatest = -INFINITY, .sum = 0.0};
 
 static void fill_lengths(const eoc_curves *curves, int depth, int layer, int k, eoc_curve_rows *rows)
 {

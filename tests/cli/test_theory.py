@@ -349,6 +349,18 @@ def test_no_mpi(tmp_path):
     assert bare.returncode == 0, bare.stderr
 
 
+@pytest.mark.parametrize("batch", [8, 32, 128])
+def test_one_point_with_batch_normalization(batch, tmp_path):
+    """--points is the batch: gradients of linear layers grow by (B - 2)/(B - 3) (Yang et al. 2019); without it a sentence."""
+    arguments = ("--architecture", "fully_connected(normalization=batch, epsilon=0)")
+    got = point(tmp_path, "linear", 1.3, 0, *arguments, "--points", batch)
+    assert got["chi_1"] == pytest.approx((batch - 2) / (batch - 3), rel=1e-8) and got["correlation"] == 0
+    shown = eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", batch, cwd=tmp_path).stdout
+    assert f"{batch} independent inputs" in shown and "correlation 0.6" not in shown
+    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, cwd=tmp_path), "--architecture", "gaussian", "points")
+    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", 3, cwd=tmp_path), "at least 4")
+
+
 # -- advice --
 
 def advice(folder, activation, width=512, depth=50):
@@ -382,13 +394,54 @@ def test_advice_agrees_with_theory(tmp_path):
             assert (row["chi_1"], row["q_star"]) == pytest.approx((got["chi_1"], got["q_star"]), rel=1e-9)
 
 
-def test_plot_of_advice(tmp_path):
+def test_advice_beyond_the_reach_of_relu(tmp_path):
+    """Depth 200: He's weights, residual layers of branch 1/sqrt(L), (1 + 1/L)^(L-1) = 2.70, batch normalization (near pi/(pi - 1) a layer,
+    Yang et al. 2019) and looks-linear weights (Balduzzi et al. 2017) are compared in numbers, and the last recommended."""
+    got, rows = advice(tmp_path, "relu", 512, 200)
+    assert got["beyond_reach"] and got["recommendation"]["name"] == "looks_linear"
+    assert math.exp(rows["residual"]["log_gradient_scale"]) == pytest.approx((1 + 1 / 200) ** 199, rel=1e-9)
+    assert rows["residual"]["architecture"] == "residual(branch=1/sqrt(depth))" and rows["residual"]["singular_value_spread"] is None
+    assert rows["batch_norm"]["chi_1"] == pytest.approx(math.pi / (math.pi - 1), rel=1e-2) and "explode" in rows["batch_norm"]["verdict"]
+    assert rows["batch_norm"]["signal_depth"] is None and not rows["batch_norm"]["signal_depth_infinite"]
+    assert rows["looks_linear"]["activation"] == "crelu" and rows["looks_linear"]["singular_value_spread"] == pytest.approx(0, abs=1e-5)
+    for needle in ("depth 200", "Residual", "1.005 a layer", "2.7 ", "Batch normalization", "1.48 a layer", "Looks-linear", "crelu",
+                   "spread by 20 times", "width 1000"):
+        assert needle in got["recommendation"]["reason"], needle
+    assert "torch.cat((w, -w), 1)" in got["recommendation"]["pytorch"]
+    assert "BatchNorm1d" in rows["batch_norm"]["pytorch"] and "x + L**-0.5" in rows["residual"]["pytorch"]
+    shown = eoc("advise", "--activation", "relu", "--width", 512, "--depth", 200, cwd=tmp_path).stdout
+    assert "* looks_linear" in shown and "Recommended: looks_linear (fully_connected, crelu" in shown
+    shallow, _ = advice(tmp_path, "relu", 512, 20)
+    assert not shallow["beyond_reach"] and "Residual" not in shallow["recommendation"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["residual", "batch_norm", "looks_linear"])
+def test_advice_on_layers_agrees_with_theory(name, tmp_path):
+    """A row of other layers is what eoc theory says of a sweep with its architecture, activation, initializer and variances."""
+    _, rows = advice(tmp_path, "relu", 300, 60)
+    row = rows[name]
+    inputs = "kind: gaussian, points: 128" if name == "batch_norm" else "kind: pair"
+    write_sweep(tmp_path / "row.yaml", f"""
+grid: {{architecture: "{row['architecture']}", activation: {row['activation']}, initializer: {row['initializer']},
+       weight_variance: {row['weight_variance']}, bias_variance: {row['bias_variance']}, width: 300, depth: 60}}
+probe: {{inputs: {{{inputs}}}}}
+""")
+    assert eoc("theory", "row.yaml", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "row.theory.h5") as file:
+        q, gradient = (file[f"theory/{key}"][()].ravel() for key in ("log_q", "log_gradient_q"))
+        assert row["chi_1"] == pytest.approx(file["theory/chi_1"][()].item(), rel=1e-12)
+    assert row["log_forward_scale"] == pytest.approx(q[-1] - q[0], abs=1e-9)
+    assert row["log_gradient_scale"] == pytest.approx(gradient[0] - gradient[-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_plot_of_advice(activation, tmp_path):
     """--plot draws by eoc-plot, wherever it is found, and says in a sentence where it was looked for when it is not."""
     tools = str(TESTS.parent / "tools")
-    arguments = ("advise", "--activation", "gelu", "--width", 100, "--depth", 30, "--plot", "gelu.png")
+    arguments = ("advise", "--activation", activation, "--width", 100, "--depth", 300, "--plot", "advice.png")
     done = eoc(*arguments, cwd=tmp_path, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "gelu.png").stat().st_size > 10_000
+    assert (tmp_path / "advice.png").stat().st_size > 10_000
     (tmp_path / "eoc").write_bytes(PROGRAM.read_bytes())
     (tmp_path / "eoc").chmod(0o755)
     alone = subprocess.run([str(tmp_path / "eoc"), *map(str, arguments)], cwd=tmp_path, env={"PATH": "/nonexistent"},

@@ -146,9 +146,9 @@ FLAGS = {
     "run/status": ("flag_values", [0, 1, 2, 3, 4], ["pending", "running", "done", "diverged", "failed"]),
     "run/reason": ("flag_values", [0, 1, 2, 3, 4, 5], None),
     "run/sampler": ("flag_values", None, None),
-    "theory/status": ("flag_masks", [1 << bit for bit in range(12)],
+    "theory/status": ("flag_masks", [1 << bit for bit in range(13)],
                       "not_computed outside_theory q_zero q_line q_diverges q_several q_half_stable q_marginal c_any chaotic "
-                      "xi_infinite no_second_derivative".split()),
+                      "xi_infinite no_second_derivative partial".split()),
 }
 
 

@@ -352,3 +352,28 @@ def test_job(tmp_path):
     assert result.returncode == 0, result.stderr
     with h5py.File(tmp_path / "job.h5") as file:
         assert (file["run/status"][()] == DONE).all()
+
+
+@pytest.mark.parametrize("preprocessing", ["raw", "unit_variance"])
+def test_layers_beyond_plain_ones(preprocessing, tmp_path):
+    """Theory of residual layers is of inputs of one length: of images of several it says nothing, and says so; of images of one, q of relu
+    is q^1 (1 + sigma_w^2/2)^(l-1) and c that of the arc-cosine kernel."""
+    x = preprocessed(preprocessing, 5)
+    k = covariance(x)
+    text = sweep("architecture: residual, activation: relu, weight_variance: 1.5, width: 50, depth: 3",
+                 f"dataset: mnist10k, preprocessing: {preprocessing}, points: 5")
+    write_sweep(tmp_path / "sweep.yaml", text)
+    assert eoc("theory", "sweep.yaml", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "sweep.theory.h5") as file:
+        status = file["theory/status"][()].item()
+        log_q, c = file["theory/log_q"][()].ravel(), file["theory/c"][()].ravel()
+    if preprocessing == "raw":
+        assert status == 1 << 1 and np.isnan(log_q).all() and np.isnan(c).all()  # outside_theory
+        return
+    assert not status & 1 << 1
+    assert log_q == pytest.approx(math.log(1.5) + np.arange(3) * math.log(1.75), abs=1e-9)
+    cosine = k[0, 1] / math.sqrt(k[0, 0] * k[1, 1])
+    for value in c:
+        assert value == pytest.approx(cosine, abs=1e-7)  # images are rounded to float32
+        angle = math.acos(cosine)
+        cosine = (cosine + 0.75 * (math.sin(angle) + (math.pi - angle) * cosine) / math.pi) / 1.75

@@ -87,12 +87,14 @@ def test_two_runs_on_one_file(ranks, tmp_path):
     try:
         wait_until(path.exists, 30, first)
         holder = dict(line.split(" ", 1) for line in lock.read_text().splitlines())
+        os.kill(int(holder["pid"]), signal.SIGSTOP)  # rank 0: the run cannot end before it was seen
         for options in ([], ["--overwrite"]):
             second = eoc("run", "sweep.yaml", *options, cwd=tmp_path, ranks=ranks)
-            assert first.poll() is None, "the first run was over too early for this test"
+            assert lock.exists(), "the first run was over too early for this test"
             assert second.returncode == 2, second.stderr
             assert f"process {holder['pid']} on {socket.gethostname()}" in second.stderr
             assert second.stderr.count("is being written") == 1 and (ranks or len(second.stderr.splitlines()) == 1)
+        os.kill(int(holder["pid"]), signal.SIGCONT)
         output, _ = first.communicate(timeout=60)
     finally:
         if first.poll() is None:

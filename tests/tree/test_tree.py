@@ -25,9 +25,9 @@ ARROWS = {
 HEADERS = {
     "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "activation initializer architecture weights",
-    "theory": "mean_field critical spectrum kernel",
+    "theory": "mean_field layer_theory critical spectrum kernel",
     "grid": "grid generator key part",
-    "study": "inputs probe record advise cost data loss optimizer net train study",
+    "study": "inputs probe gates record advise cost data loss optimizer net train study",
     "config": "sweep",
     "file": "store view merge checkpoint dataset",
     "run": "plan run theory_file simulate share_data merge_files",

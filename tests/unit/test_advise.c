@@ -16,12 +16,7 @@ static eoc_advice advise(const char *activation, int width, int depth)
 
 static const eoc_advice_row *row_of(const eoc_advice *a, const char *name)
 {
-    for (int i = 0; i < a->num_rows; i++) {
-        if (strcmp(a->rows[i].name, name) == 0) {
-            return &a->rows[i];
-        }
-    }
-    return NULL;
+    return eoc_advice_find(a, name);
 }
 
 static const char *recommended(const eoc_advice *a)
@@ -214,9 +209,85 @@ static void linear_is_an_isometry(void **state)
 static void leaky_relu_has_its_own_scale(void **state)
 {
     (void)state;
-    const eoc_advice a = advise("leaky_relu(slope=0.2)", 100, 30);
+    const eoc_advice a = advise("leaky_relu(slope=0.2)", 1000, 30);
     assert_string_equal(recommended(&a), "critical_gaussian");
     CHECK_NEAR(a.weight_variance, 2.0 / 1.04, 1e-10);
+    /* Beyond its reach: squared singular values of variance L mu_2/mu_1^2 = L 2 (1 + a^4)/(1 + a^2)^2. */
+    const eoc_advice deep = advise("leaky_relu(slope=0.2)", 100000, 1000);
+    CHECK_NEAR(row_of(&deep, "critical_gaussian")->spread, sqrt(1000.0 * 2.0 * 1.0016 / (1.04 * 1.04)), 1e-6);
+    assert_true(deep.beyond_reach && !row_of(&deep, "looks_linear"));
+    assert_string_equal(recommended(&deep), "residual");
+    CHECK_NEAR(row_of(&deep, "residual")->log_gradient_scale, 999.0 * log1p(1.0 / 1000.0), 1e-8);
+}
+
+/* Growth of gradients of relu under batch normalization, by the arc-cosine kernel at c = -1/(B - 1) (Yang et al. 2019):
+ * pi/(pi - 1) for large B. */
+static double batch_growth(double inputs)
+{
+    const double c = -1.0 / (inputs - 1.0), slope = (acos(-1.0) - acos(c)) / (2.0 * acos(-1.0));
+    const double kernel = sqrt(1.0 - c * c) / (2.0 * acos(-1.0)) + slope * c;
+    const double trace = (1.0 - 1.0 / inputs) / 2.0 - 1.0 / (2.0 * inputs) + (slope + kernel) / inputs;
+    return inputs / (inputs - 3.0) * trace / (0.5 - kernel);
+}
+
+/*
+ * Residual layers h + W relu(h)/sqrt(L) at sigma_w2 = 2 multiply signals and gradients by 1 + 1/L a layer (Yang &
+ * Schoenholz 2017). Batch normalization with epsilon 1e-5 beside variances of order 1: its closed form to that. Crelu
+ * with [W', -W'], W' orthogonal, is an orthogonal network (Balduzzi et al. 2017).
+ */
+static void relu_beyond_its_reach(void **state)
+{
+    (void)state;
+    static const int depths[] = {200, 1000};
+    double log_batch_gradient[2];
+    for (int k = 0; k < 2; k++) {
+        const double depth = depths[k];
+        const eoc_advice a = advise("relu", 512, depths[k]);
+        assert_true(a.beyond_reach);
+        assert_string_equal(recommended(&a), "looks_linear");
+        CHECK_NEAR(row_of(&a, "he_normal")->spread, sqrt(2.0 * depth), 1e-7);
+
+        const eoc_advice_row *residual = row_of(&a, "residual");
+        CHECK_NEAR(residual->effective_weight_variance, 2.0, 1e-12);
+        CHECK_NEAR(residual->point.chi_1, 1.0 + 1.0 / depth, 1e-12);
+        CHECK_NEAR(residual->log_forward_scale, (depth - 1.0) * log1p(1.0 / depth), 1e-8);
+        CHECK_NEAR(residual->log_gradient_scale, (depth - 1.0) * log1p(1.0 / depth), 1e-8);
+        CHECK_RELATIVE(residual->gradient_depth, 6.0 * log(10.0) / log1p(1.0 / depth), 1e-8);
+        CHECK_RELATIVE(residual->signal_depth, 6.0 * log(10.0) / log1p(1.0 / depth), 1e-8);
+        assert_true(isnan(residual->spread) && isnan(residual->beta));
+        assert_int_equal(residual->verdict, EOC_VERDICT_TRAINABLE);
+
+        const eoc_advice_row *batch = row_of(&a, "batch_norm");
+        CHECK_NEAR(batch->point.chi_1, batch_growth(EOC_ADVICE_BATCH), 5e-5);
+        CHECK_NEAR(batch->log_forward_scale, log(0.5), 5e-5); /* from sigma_w2 = 2 to sigma_w2 E[relu^2] = 1 */
+        CHECK_RELATIVE(batch->gradient_depth, 6.0 * log(10.0) / log(batch_growth(EOC_ADVICE_BATCH)), 2e-4);
+        assert_true(isnan(batch->signal_depth) && isnan(batch->spread) && isnan(batch->beta));
+        assert_int_equal(batch->verdict, EOC_VERDICT_GRADIENTS_EXPLODE);
+        log_batch_gradient[k] = batch->log_gradient_scale;
+
+        const eoc_advice_row *linear = row_of(&a, "looks_linear");
+        assert_string_equal(linear->activation, "crelu");
+        CHECK_NEAR(linear->log_forward_scale, 0.0, 1e-9);
+        CHECK_NEAR(linear->log_gradient_scale, 0.0, 1e-9);
+        CHECK_NEAR(linear->spread, 0.0, 1e-5);
+        assert_true(isinf(linear->gradient_depth) && isinf(linear->signal_depth));
+        assert_int_equal(linear->verdict, EOC_VERDICT_ISOMETRIC);
+    }
+    CHECK_RELATIVE(log_batch_gradient[1] - log_batch_gradient[0], 800.0 * log(batch_growth(EOC_ADVICE_BATCH)), 1e-4);
+}
+
+/* sqrt(2 L) > 10 from L = 51 on; or 5 L/N > 1 (Hanin & Nica 2020). */
+static void reach_of_relu(void **state)
+{
+    (void)state;
+    const eoc_advice within = advise("relu", 4096, 50), deep = advise("relu", 4096, 51),
+                     narrow = advise("relu", 99, 20), wide = advise("relu", 101, 20);
+    assert_true(!within.beyond_reach && deep.beyond_reach && narrow.beyond_reach && !wide.beyond_reach);
+    assert_string_equal(recommended(&within), "he_normal");
+    assert_string_equal(recommended(&deep), "looks_linear");
+    /* Isometric by its own weights: nothing else is compared. */
+    const eoc_advice tanh_deep = advise("tanh", 512, 1000);
+    assert_true(!tanh_deep.beyond_reach && !row_of(&tanh_deep, "residual") && !row_of(&tanh_deep, "batch_norm"));
 }
 
 /* gelu and silu: unstable below q_star = 3.5616 and 14.3202; the point chosen lies above and attracts. */
@@ -298,6 +369,8 @@ int main(void)
         cmocka_unit_test(isometry_is_never_promised_beyond_1),
         cmocka_unit_test(linear_is_an_isometry),
         cmocka_unit_test(leaky_relu_has_its_own_scale),
+        cmocka_unit_test(relu_beyond_its_reach),
+        cmocka_unit_test(reach_of_relu),
         cmocka_unit_test(unstable_branch_is_not_advised),
         cmocka_unit_test(what_has_no_line_is_told),
         cmocka_unit_test(selu_with_lecun),

@@ -445,7 +445,7 @@ static void flags(void **state)
         assert_true((at.status & DIVERGES) || !isnan(at.xi_q));
     }
     assert_string_equal(eoc_theory_flag_name(0), "not_computed");
-    assert_string_equal(eoc_theory_flag_name(EOC_NUM_THEORY_FLAGS - 1), "no_second_derivative");
+    assert_string_equal(eoc_theory_flag_name(EOC_NUM_THEORY_FLAGS - 1), "partial");
     /* tanh just above (1, 0): q_star = (sigma_w2 - 1)/2 to first order, from V = sigma_w2 (q - 2 q^2). */
     const eoc_activation act = activation("tanh");
     eoc_mean_field at;

@@ -159,7 +159,7 @@ static eoc_images *images_of(const eoc_inputs *inputs)
 
 static eoc_probe probe_of(const char *kind, int points)
 {
-    eoc_probe p = {.inputs = {.correlation = 0.6, .variance = 1.3, .points = points},
+    eoc_probe p = {.inputs = {.correlation = 0.6, .variance = 1.3, .points = points, .from = -2.0, .to = 2.0},
                    .statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT,
                    .jacobian_probes = 1,
                    .sampler = eoc_sampler_find("explicit")};

@@ -10,4 +10,5 @@ depth
 train     maps of what was trained (train_map), learning curves and times (train_curves)
 trained   the training of every unit, at a learning rate or at its best
 prefactor trainable depth as a multiple of xi_c
+shattering
 """

@@ -8,7 +8,7 @@ from typing import Callable
 from .errors import PlotError
 
 try:
-    from . import advise, depth, phase, style, train, trained
+    from . import advise, depth, phase, shattering, style, train, trained
     from .result import Result
 except ImportError as error:  # the packages of the distribution, or of the environment that EOC_PYTHON names
     sys.exit(f"eoc-plot: needs h5py, numpy and matplotlib ({error}); install python3-h5py and python3-matplotlib, "
@@ -80,6 +80,22 @@ def phase_options(parser):
                         help="lines at these multiples of the depth scale xi_c (default 1 over depth or layer)")
 
 
+def select_option(parser):
+    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
+                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
+
+
+def shattering_common(parser):
+    output_options(parser, "the result file of a sweep with the statistic shattering or gradient_correlation")
+    select_option(parser)
+
+
+def shattering_options(parser):
+    parser.add_argument("--network", metavar="ARCHITECTURE@DEPTH", action="append", default=[],
+                        help="whose gradients are drawn, repeatable (default: the shallowest, and the deepest of each architecture)")
+    parser.add_argument("--correlation", metavar="FILE", help="take the correlations against depth from this result file")
+
+
 def depth_options(parser):
     parser.add_argument("--curves", metavar="N", type=int, default=5, help="how many weight variances (default 5)")
 
@@ -143,6 +159,9 @@ PICTURES = {
                      "eoc-plot depth tanh.h5 --select width=1000 --curves 7", depth_options, depth.draw),
     "train": Picture("how training went: a map over weight variance and depth with multiples of xi_c, learning curves, learning times",
                      "eoc-plot train learning.h5 --show curves --along depth", lambda parser: None, train.draw, common=train_options),
+    "shattering": Picture("gradients along an interval beside noise, their autocorrelations, correlation against depth",
+                          "eoc-plot shattering gradients.h5 --correlation correlation.h5", shattering_options, shattering.draw,
+                          common=shattering_common),
     "advise": Picture("the initializers that eoc advise --json compares",
                       "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),
 }

@@ -74,7 +74,7 @@ class Result:
 
     def variables(self):
         """Full names of everything that has values over the grid."""
-        scales = set(GRID_AXES) | {"layer", "mode", "lag", "input", "learning_rate", "step"}
+        scales = set(GRID_AXES) | {"layer", "mode", "lag", "input", "other_input", "learning_rate", "step"}
         return [f"{group}/{name}" for group in GROUPS if group in self.file
                 for name in self.file[group] if name not in scales]
 

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "single_inputs.h"
+
+#include "products.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* -- one layer -- */
+
+static bool has_means(const eoc_layer_law *law)
+{
+    return !law->block.matrix_behind && law->block.skip != 0.0 &&
+           (!law->passed.kind->odd || law->block.norm.beta != 0.0);
+}
+
+void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_signal *stream, eoc_sight *sight)
+{
+    const eoc_block *b = &law->block;
+    sight->log_y = stream->log_q;
+    sight->share_before = 1.0;
+    if (b->matrix_before) {
+        sight->log_y = log_add(log(law->before) + stream->log_q, log(law->bias));
+        sight->share_before = sight->log_y > -INFINITY ? exp(log(law->before) + stream->log_q - sight->log_y) : 0.0;
+    }
+    sight->log_kappa2 = 0.0;
+    sight->norm_slope = 1.0;
+    if (b->norm.rule == EOC_NORM_LAYER) {
+        const double with_epsilon = log_add(sight->log_y, log(b->norm.epsilon));
+        sight->log_kappa2 = with_epsilon > -INFINITY ? 2.0 * log(b->norm.gamma) - with_epsilon : -INFINITY;
+        sight->norm_slope = exp(log(b->norm.epsilon) - with_epsilon);
+    }
+    const double log_u = sight->log_y > -INFINITY ? sight->log_y + sight->log_kappa2 : -INFINITY;
+    sight->phi = *eoc_feature_map_at(map, log_u);
+    sight->mean = has_means(law) ? eoc_feature_map_mean(map) : 0.0;
+    sight->a = law->before * law->behind * exp(sight->log_kappa2) * sight->phi.mu_1 / b->keep;
+}
+
+eoc_signal eoc_stream_next(const eoc_layer_law *law, const eoc_signal *stream, const eoc_sight *sight,
+                           eoc_shares *shares)
+{
+    const eoc_block *b = &law->block;
+    const double log_skip = 2.0 * log(fabs(b->skip)), log_branch = 2.0 * log(b->branch);
+    const double skipped = b->skip == 0.0 ? -INFINITY : log_skip + stream->log_q;
+    const double phi = log_branch + log(law->behind) + sight->phi.log_phi2 - log(b->keep);
+    const double biases = log_branch + log(law->bias_behind);
+    const double both = sight->mean * stream->mean;
+    log_sum q = EMPTY_SUM;
+    add_term(&q, skipped, 1.0);
+    add_term(&q, phi, 1.0);
+    add_term(&q, biases, 1.0);
+    if (both != 0.0) {
+        add_term(&q, log(b->branch) + 0.5 * (sight->phi.log_phi2 + stream->log_q), 2.0 * b->skip * both);
+    }
+    eoc_signal next = {.log_q = log_of_sum(&q), .mean = 0.0};
+    *shares = (eoc_shares){.skip = 0.0, .phi = 0.0};
+    if (next.log_q > -INFINITY) {
+        shares->skip = exp(skipped - next.log_q);
+        shares->phi = exp(phi - next.log_q);
+        if (has_means(law)) {
+            next.mean = b->skip * stream->mean * exp(0.5 * (stream->log_q - next.log_q)) +
+                        b->branch * sight->mean * exp(0.5 * (sight->phi.log_phi2 - next.log_q));
+        }
+    }
+    return next;
+}
+
+double eoc_one_minus_c_next(const eoc_layer_law *law, const eoc_shares *shares, double one_minus_c,
+                            double one_minus_feature_c)
+{
+    const double keep = law->block.keep;
+    double next = 0.0; /* a share of nothing may be of something infinite */
+    next += shares->skip > 0.0 ? shares->skip * one_minus_c : 0.0;
+    next += shares->phi > 0.0 ? shares->phi * (1.0 - keep + keep * one_minus_feature_c) : 0.0;
+    return next;
+}
+
+double eoc_gradient_growth(const eoc_layer_law *law, const eoc_sight *sight)
+{
+    return law->block.skip * law->block.skip + law->block.branch * law->block.branch * sight->a;
+}
+
+/* -- curves: arrays have max_depth + 1 layers, pair leading; what belongs to block l leads from layer l - 1 to l -- */
+
+typedef struct {
+    eoc_layer_law law;
+    int max_depth, num_pairs;
+    double num_inputs, log_input_variance;
+    eoc_theory_pair *pairs;   /* (num_pairs) */
+    double *log_q;            /* (layer) */
+    double *one_minus_c;      /* (num_pairs, layer) */
+    product *growth;          /* (layer): of squared gradients through blocks up to l */
+    product *pair_growth;     /* (num_pairs, layer): of products of two gradients */
+    double *top;              /* (layer): log of the square of dE/dz^L by the read-out's, with phi on top */
+    double *pair_top;         /* (num_pairs, layer): the product of two in units of it */
+    double *weight;           /* (layer): log of gradient^2 feature^2 of W^l by that of z^l */
+    double *pair_weight;      /* (num_pairs, layer): the product of two in units of it */
+    double *excess, *spreads; /* (layer): of m_2/m_1^2, without and times the s_1 of a block */
+    double *top_excess;       /* (layer) */
+} single_curves;
+
+typedef struct {
+    single_curves *curves;
+    eoc_feature_map *passed, *features; /* the same where one feature passes */
+    eoc_signal stream;                  /* at the layer in hand, and what is seen of it */
+    eoc_sight sight;
+    double *pair_feature, *pair_slope; /* (num_pairs): 1 - c of features, E[dphi dphi] */
+} iteration;
+
+static bool covers(const eoc_network *network, const eoc_block *block)
+{
+    (void)network;
+    return block->norm.rule != EOC_NORM_BATCH;
+}
+
+static void destroy(void *made)
+{
+    single_curves *c = made;
+    if (c) {
+        free(c->pairs);
+        free(c->log_q);
+        free(c->growth);
+        free(c);
+    }
+}
+
+static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, single_curves **made)
+{
+    single_curves *c = calloc(1, sizeof *c);
+    EOC_REQUIRE(c, EOC_ERR_NOMEM, "no memory for curves");
+    const size_t layers = (size_t)max_depth + 1, p = (size_t)inputs->num_pairs;
+    c->pairs = malloc((p + 1) * sizeof *c->pairs);
+    c->log_q = calloc((6 + 3 * p) * layers, sizeof *c->log_q);
+    c->growth = calloc((1 + p) * layers, sizeof *c->growth);
+    if (!c->pairs || !c->log_q || !c->growth) {
+        destroy(c);
+        return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers and %d pairs", max_depth, inputs->num_pairs);
+    }
+    double **const single[] = {&c->top, &c->weight, &c->excess, &c->spreads, &c->top_excess};
+    double **const paired[] = {&c->one_minus_c, &c->pair_top, &c->pair_weight};
+    double *next = c->log_q + layers;
+    for (size_t i = 0; i < 5; i++, next += layers) {
+        *single[i] = next;
+    }
+    for (size_t i = 0; i < 3; i++, next += p * layers) {
+        *paired[i] = next;
+    }
+    c->pair_growth = c->growth + layers;
+    c->max_depth = max_depth;
+    c->num_pairs = inputs->num_pairs;
+    c->num_inputs = inputs->counts[0];
+    c->log_input_variance = log(inputs->variances[0]);
+    for (size_t i = 0; i < p; i++) {
+        c->pairs[i] = inputs->pairs[i];
+    }
+    *made = c;
+    return EOC_OK;
+}
+
+/* The lift z^1 = W^1 x + b^1. */
+static void step_first(iteration *it)
+{
+    single_curves *c = it->curves;
+    const size_t layers = (size_t)c->max_depth + 1;
+    const double weights = log(c->law.lift) + c->log_input_variance;
+    it->stream = (eoc_signal){.log_q = log_add(weights, log(c->law.bias)), .mean = 0.0};
+    c->log_q[1] = it->stream.log_q;
+    c->weight[1] = c->log_input_variance;
+    for (size_t p = 0; p < (size_t)c->num_pairs; p++) {
+        const double c_0 = c->pairs[p].correlation;
+        c->one_minus_c[p * layers + 1] =
+            it->stream.log_q > -INFINITY ? exp(weights - it->stream.log_q) * (1.0 - c_0) : NAN;
+        c->pair_weight[p * layers + 1] = c_0;
+    }
+}
+
+/* The pairs at the sight in hand; where another feature is asked for than passes, that one's. */
+static void see_pairs(iteration *it, int layer, bool of_features)
+{
+    const single_curves *c = it->curves;
+    const size_t layers = (size_t)c->max_depth + 1;
+    eoc_feature_map *map = of_features ? it->features : it->passed;
+    const eoc_features *f = eoc_feature_map_at(map, it->sight.phi.log_u);
+    for (size_t p = 0; p < (size_t)c->num_pairs; p++) {
+        const double one_minus_c = c->one_minus_c[p * layers + (size_t)layer] * it->sight.share_before;
+        it->pair_feature[p] = NAN;
+        it->pair_slope[p] = f->mu_1;
+        if (!isnan(one_minus_c)) {
+            eoc_feature_map_pair(map, one_minus_c, c->num_pairs * (c->max_depth - layer), &it->pair_feature[p],
+                                 &it->pair_slope[p]);
+        }
+    }
+}
+
+/* phi on z^layer where that is the last one, and the features that W^(layer+1) meets. */
+static void note_features(iteration *it, int layer)
+{
+    single_curves *c = it->curves;
+    const eoc_layer_law *law = &c->law;
+    const size_t layers = (size_t)c->max_depth + 1, at = (size_t)layer;
+    const eoc_features *f = eoc_feature_map_at(it->features, it->sight.phi.log_u);
+    const double keep = law->block.keep, mu_1 = f->mu_1, mu_2 = f->mu_2, log_phi2 = f->log_phi2;
+    see_pairs(it, layer, true);
+    c->top[at] = it->sight.log_kappa2 + log((law->two_features ? 2.0 : 1.0) * mu_1 / keep);
+    c->top_excess[at] = eoc_layer_law_spread(law, mu_1, mu_2) - 1.0;
+    for (size_t p = 0; p < (size_t)c->num_pairs; p++) {
+        c->pair_top[p * layers + at] = keep * it->pair_slope[p] / mu_1;
+    }
+    if (layer < c->max_depth && !law->block.matrix_before) {
+        c->weight[at + 1] = 2.0 * log(law->block.branch) + log_phi2 - log(keep);
+        for (size_t p = 0; p < (size_t)c->num_pairs; p++) {
+            c->pair_weight[p * layers + at + 1] = keep * (1.0 - it->pair_feature[p]);
+        }
+    }
+}
+
+/* From `layer` to the next one. */
+static void step(iteration *it, int layer)
+{
+    single_curves *c = it->curves;
+    const eoc_layer_law *law = &c->law;
+    const eoc_block *b = &law->block;
+    const size_t layers = (size_t)c->max_depth + 1, at = (size_t)layer, next = at + 1;
+    see_pairs(it, layer, false);
+    eoc_shares shares;
+    const eoc_signal stream = eoc_stream_next(law, &it->stream, &it->sight, &shares);
+    const double skip2 = b->skip * b->skip, through = b->branch * b->branch * it->sight.a;
+    const double growth = skip2 + through;
+    c->log_q[next] = stream.log_q;
+    c->growth[next] = times(c->growth[at], growth);
+    const double through2 = growth > 0.0 ? through / growth : 0.0;
+    c->excess[next] = c->excess[at];
+    c->spreads[next] = c->spreads[at] + through2 * through2;
+    if (through2 > 0.0) {
+        c->excess[next] +=
+            through2 * (2.0 * (1.0 - through2) +
+                        through2 * (eoc_layer_law_spread(law, it->sight.phi.mu_1, it->sight.phi.mu_2) - 1.0));
+    }
+    if (b->matrix_before) {
+        c->weight[next] = 2.0 * log(b->branch) + log(it->sight.a / law->before) + it->stream.log_q;
+    }
+    for (size_t p = 0; p < (size_t)c->num_pairs; p++) {
+        const size_t row = p * layers + next;
+        const double one_minus_c = c->one_minus_c[row - 1];
+        const double slopes = b->keep * it->pair_slope[p] / it->sight.phi.mu_1; /* of two inputs by one's */
+        c->one_minus_c[row] =
+            stream.log_q > -INFINITY ? eoc_one_minus_c_next(law, &shares, one_minus_c, it->pair_feature[p]) : NAN;
+        c->pair_growth[row] = times(c->pair_growth[row - 1], skip2 + (through > 0.0 ? through * slopes : 0.0));
+        if (b->matrix_before) {
+            c->pair_weight[row] = slopes * (1.0 - one_minus_c);
+        }
+    }
+    it->stream = stream;
+}
+
+static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inputs, int max_depth, void **made)
+{
+    assert(inputs->num_variances == 1 && max_depth >= 1);
+    single_curves *c = NULL;
+    EOC_TRY(allocate(inputs, max_depth, &c));
+    c->law = *law;
+    iteration it = {.curves = c};
+    const double shift = law->block.norm.rule == EOC_NORM_NONE ? 0.0 : law->block.norm.beta;
+    it.pair_feature = malloc(2 * sizeof(double) * (size_t)(inputs->num_pairs + 1));
+    eoc_status status = it.pair_feature ? eoc_feature_map_create(&law->passed, shift, &it.passed)
+                                        : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
+    it.features = it.passed;
+    if (status == EOC_OK && law->features.kind != law->passed.kind) {
+        it.features = NULL;
+        status = eoc_feature_map_create(&law->features, shift, &it.features);
+    }
+    if (status == EOC_OK) {
+        it.pair_slope = it.pair_feature + inputs->num_pairs + 1;
+        step_first(&it);
+        for (int layer = 1; layer <= max_depth; layer++) {
+            eoc_sight_fill(law, it.passed, &it.stream, &it.sight);
+            note_features(&it, layer);
+            if (layer < max_depth) {
+                step(&it, layer);
+            }
+        }
+    }
+    if (it.features != it.passed) {
+        eoc_feature_map_destroy(&it.features);
+    }
+    eoc_feature_map_destroy(&it.passed);
+    free(it.pair_feature);
+    if (status != EOC_OK) {
+        destroy(c);
+        return status;
+    }
+    *made = c;
+    return EOC_OK;
+}
+
+/* -- rows -- */
+
+/* log of E[(dE/dz^layer)^2] for v ~ N(0, I) on h^depth */
+static signed_log gradient(const single_curves *c, int layer, int depth)
+{
+    signed_log g = range_product(c->growth[depth], c->growth[layer]);
+    g.log_size += c->law.block.phi_on_top ? c->top[depth] : 0.0;
+    return g;
+}
+
+/* The same of two inputs. */
+static signed_log pair_gradient(const single_curves *c, int pair, int layer, int depth)
+{
+    const size_t row = (size_t)pair * ((size_t)c->max_depth + 1);
+    signed_log g = range_product(c->pair_growth[row + (size_t)depth], c->pair_growth[row + (size_t)layer]);
+    if (c->law.block.phi_on_top) {
+        const double cosine = c->pair_top[row + (size_t)depth];
+        g.log_size += c->top[depth] + log(fabs(cosine));
+        g.sign = cosine > 0.0 ? g.sign : cosine < 0.0 ? -g.sign : 0;
+    }
+    return g;
+}
+
+static double log_weight_gradient(const single_curves *c, int layer, int depth)
+{
+    const size_t layers = (size_t)c->max_depth + 1;
+    log_sum total = EMPTY_SUM;
+    const signed_log g = gradient(c, layer, depth);
+    if (g.sign && c->weight[layer] > -INFINITY) {
+        add_term(&total, g.log_size + c->weight[layer], c->num_inputs);
+    }
+    for (int p = 0; p < c->num_pairs; p++) {
+        const signed_log cross = pair_gradient(c, p, layer, depth);
+        const double cosine = c->pair_weight[(size_t)p * layers + (size_t)layer];
+        if (cross.sign && c->weight[layer] > -INFINITY && !isnan(cosine)) {
+            add_term(&total, cross.log_size + c->weight[layer], cross.sign * c->pairs[p].count * cosine);
+        }
+    }
+    return log_of_sum(&total);
+}
+
+static void put(double *row, int k, double value)
+{
+    if (row) {
+        row[k] = value;
+    }
+}
+
+static void fill(const void *curves, int depth, const int *layers, int num_layers, eoc_law_s_1 s_1,
+                 eoc_curve_rows *rows)
+{
+    const single_curves *c = curves;
+    assert(depth >= 1 && depth <= c->max_depth);
+    for (int k = 0; k < num_layers; k++) {
+        const int l = layers[k];
+        const signed_log g = gradient(c, l, depth);
+        put(rows->log_q, k, c->log_q[l]);
+        put(rows->one_minus_c, k, c->num_pairs ? c->one_minus_c[l] : NAN);
+        put(rows->c, k, c->num_pairs ? 1.0 - c->one_minus_c[l] : NAN);
+        put(rows->log_gradient_q, k, g.sign ? g.log_size : -INFINITY);
+        if (rows->gradient_c) {
+            rows->gradient_c[k] = NAN;
+            if (c->num_pairs && g.sign && g.log_size > -INFINITY) {
+                const signed_log cross = pair_gradient(c, 0, l, depth);
+                rows->gradient_c[k] = cross.sign ? cross.sign * exp(cross.log_size - g.log_size) : 0.0;
+            }
+        }
+        if (rows->log_weight_gradient_q) {
+            rows->log_weight_gradient_q[k] = log_weight_gradient(c, l, depth);
+        }
+    }
+    const signed_log first = gradient(c, 1, depth);
+    rows->log_jacobian_m1 = first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
+    rows->log_jacobian_m2 = -INFINITY;
+    if (depth > 1 && !eoc_layer_law_slopes_are_free(&c->law)) {
+        rows->log_jacobian_m2 = NAN;
+    } else if (rows->log_jacobian_m1 > -INFINITY) {
+        const double top = c->law.block.phi_on_top ? c->top_excess[depth] : 0.0;
+        rows->log_jacobian_m2 =
+            2.0 * rows->log_jacobian_m1 + log1p(c->excess[depth] - s_1.lift - s_1.block * c->spreads[depth] + top);
+    }
+}
+
+const eoc_layer_theory_row eoc_theory_of_single_inputs = {.name = "single inputs",
+                                                          .covers = covers,
+                                                          .create = create,
+                                                          .destroy = destroy,
+                                                          .fill = fill,
+                                                          .limits = eoc_single_inputs_limits};

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of layers that are more than W, b and phi, against closed forms and laws of the literature. The batch
+ * normalization's closed forms, and networks of finite width, are in tests/e2e/test_layer_theory.py.
+ */
+#include "check.h"
+
+#include "eoc/layer_theory.h"
+
+#include <stdlib.h>
+
+static const double PI = 3.14159265358979323846;
+
+static eoc_network network_of(const char *architecture, const char *activation, const char *initializer,
+                              double weight_variance, double bias_variance)
+{
+    eoc_network n = {.depth = 30, .width = 100, .weight_variance = weight_variance, .bias_variance = bias_variance};
+    assert_int_equal(eoc_architecture_find(architecture, &n.architecture), EOC_OK);
+    assert_int_equal(eoc_activation_find(activation, &n.activation), EOC_OK);
+    assert_int_equal(eoc_initializer_find(initializer, &n.initializer), EOC_OK);
+    return n;
+}
+
+/* A pair of cosine 0.6, or, without it, one input; of variance 1. */
+static eoc_layer_theory *theory_of(const eoc_network *network, bool paired, int depth)
+{
+    static const double variance = 1.0, two = 2.0;
+    static const eoc_theory_pair pair = {.correlation = 0.6, .count = 2.0};
+    const eoc_theory_inputs inputs = {
+        .num_variances = 1, .variances = &variance, .counts = &two, .num_pairs = paired, .pairs = &pair};
+    eoc_layer_theory *theory = NULL;
+    assert_true(eoc_layer_theory_covers(network));
+    assert_int_equal(eoc_layer_theory_create(network, &inputs, depth, &theory), EOC_OK);
+    return theory;
+}
+
+static eoc_layer_limits limits_of(const eoc_network *network)
+{
+    eoc_layer_limits limits;
+    eoc_layer_theory *theory = theory_of(network, true, 2);
+    assert_int_equal(eoc_layer_theory_limits(theory, network, &limits), EOC_OK);
+    eoc_layer_theory_destroy(&theory);
+    return limits;
+}
+
+/* q^L = q^1 (1 + branch^2 sigma_w^2/2)^(L-1), gradients likewise: Yang & Schoenholz 2017; far beyond a double. */
+static void relu_residual_is_exponential(void **state)
+{
+    (void)state;
+    enum { L = 5000 };
+    eoc_network n = network_of("residual(branch=0.9)", "relu", "gaussian", 1.7, 0.0);
+    n.depth = L;
+    eoc_layer_theory *theory = theory_of(&n, true, L);
+    const int layers[] = {1, 2, 100, L};
+    double log_q[4], log_gradient_q[4];
+    eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q};
+    eoc_layer_theory_fill(theory, &n, layers, 4, &rows);
+    const double growth = log(1.0 + 0.81 * 1.7 / 2.0);
+    for (int k = 0; k < 4; k++) {
+        CHECK_NEAR(log_q[k], log(1.7) + (layers[k] - 1) * growth, 1e-9);
+        CHECK_NEAR(log_gradient_q[k], (L - layers[k]) * growth, 1e-9);
+    }
+    CHECK_NEAR(rows.log_jacobian_m1, log(1.7) + (L - 1) * growth, 1e-9);
+    eoc_layer_theory_destroy(&theory);
+    const eoc_layer_limits limits = limits_of(&n);
+    CHECK_RELATIVE(limits.point.chi_1, exp(growth), 1e-12);
+    assert_true(isinf(limits.point.q_star) && limits.point.c_star == 1.0 && isinf(limits.point.xi_c));
+    assert_true(limits.point.status & EOC_THEORY_Q_DIVERGES && limits.point.status & EOC_THEORY_PARTIAL);
+}
+
+/* erf: E[phi phi] = 2/pi asin(2 q_ab/sqrt(..)) (Williams 1998), E[phi' phi'] = 4/pi/sqrt((1 + 2 q)^2 - 4 q_ab^2). */
+static double erf_pair(double q, double q_ab)
+{
+    return 2.0 / PI * asin(2.0 * q_ab / (1.0 + 2.0 * q));
+}
+
+static double erf_slopes(double q, double q_ab)
+{
+    return 4.0 / PI / sqrt((1.0 + 2.0 * q) * (1.0 + 2.0 * q) - 4.0 * q_ab * q_ab);
+}
+
+/* The maps of the three forms, with dropout and layer normalization, iterated in the closed forms of erf. */
+static void erf_residual_maps(void **state)
+{
+    (void)state;
+    enum { L = 30 };
+    static const struct {
+        const char *spelling;
+        bool before, behind;
+        double skip, branch, keep, gamma, epsilon; /* gamma 0: no normalization */
+    } cases[] = {
+        {"residual", false, true, 1.0, 1.0, 1.0, 0.0, 0.0},
+        {"residual(skip=-0.7, branch=0.6, keep=0.8)", false, true, -0.7, 0.6, 0.8, 0.0, 0.0},
+        {"residual(form=reduced, branch=0.8)", true, false, 1.0, 0.8, 1.0, 0.0, 0.0},
+        {"residual(form=full, keep=0.9)", true, true, 1.0, 1.0, 0.9, 0.0, 0.0},
+        {"residual(normalization=layer, gamma=1.4, epsilon=0.1)", false, true, 1.0, 1.0, 1.0, 1.4, 0.1},
+        {"residual(form=full, normalization=layer, epsilon=0, skip=0.9)", true, true, 0.9, 1.0, 1.0, 1.0, 0.0},
+    };
+    const double w2 = 1.6, b2 = 0.07;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        eoc_network n = network_of(cases[k].spelling, "erf", "gaussian", w2, b2);
+        eoc_layer_theory *theory = theory_of(&n, true, L);
+        int layers[L];
+        double log_q[L], c[L], log_gradient_q[L], gradient_c[L];
+        for (int l = 0; l < L; l++) {
+            layers[l] = l + 1;
+        }
+        eoc_curve_rows rows = {.log_q = log_q, .c = c, .log_gradient_q = log_gradient_q, .gradient_c = gradient_c};
+        eoc_layer_theory_fill(theory, &n, layers, L, &rows);
+        eoc_layer_theory_destroy(&theory);
+        const double s2 = cases[k].skip * cases[k].skip, r2 = cases[k].branch * cases[k].branch;
+        const double before = cases[k].before ? w2 : 1.0, behind = cases[k].behind ? w2 : 1.0;
+        double q = w2 + b2, q_ab = 0.6 * w2 + b2, growth[L], cross[L];
+        for (int l = 0; l < L; l++) {
+            CHECK_NEAR(log_q[l], log(q), 1e-9);
+            CHECK_NEAR(c[l], q_ab / q, 1e-9);
+            double u = q, u_ab = q_ab, kappa2 = 1.0;
+            if (cases[k].before) {
+                u = w2 * q + b2;
+                u_ab = w2 * q_ab + b2;
+            }
+            if (cases[k].gamma > 0.0) {
+                kappa2 = cases[k].gamma * cases[k].gamma / (u + cases[k].epsilon);
+                u *= kappa2;
+                u_ab *= kappa2;
+            }
+            growth[l] = s2 + r2 * before * behind * kappa2 * erf_slopes(u, u) / cases[k].keep;
+            cross[l] = s2 + r2 * before * behind * kappa2 * erf_slopes(u, u_ab);
+            const double biases = cases[k].behind ? b2 : 0.0;
+            q = s2 * q + r2 * (behind * erf_pair(u, u) / cases[k].keep + biases);
+            q_ab = s2 * q_ab + r2 * (behind * erf_pair(u, u_ab) + biases);
+        }
+        double log_g = 0.0, cosine = 1.0;
+        n.depth = L;
+        for (int l = L - 1; l >= 0; l--) {
+            CHECK_NEAR(log_gradient_q[l], log_g, 1e-9);
+            CHECK_NEAR(gradient_c[l], cosine, 1e-9);
+            if (l > 0) {
+                log_g += log(growth[l - 1]);
+                cosine *= cross[l - 1] / growth[l - 1];
+            }
+        }
+    }
+}
+
+/*
+ * Yang & Schoenholz 2017: bounded phi, skip 1: q grows as (sigma_w^2 + sigma_b^2) l, gradients as exp(A sqrt(L)). For
+ * erf mu_1 goes to 2/(pi sqrt(q)), so A = 4 sigma_w^2/(pi sqrt(sigma_w^2 + sigma_b^2)); what is left goes as log L.
+ */
+static void erf_residual_is_subexponential(void **state)
+{
+    (void)state;
+    enum { L = 40000 };
+    const double w2 = 1.5, b2 = 0.2;
+    eoc_network n = network_of("residual", "erf", "gaussian", w2, b2);
+    n.depth = L;
+    eoc_layer_theory *theory = theory_of(&n, false, L);
+    const int layers[] = {1, 10000, 20000, L};
+    double log_q[4], log_gradient_q[4];
+    eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q};
+    eoc_layer_theory_fill(theory, &n, layers, 4, &rows);
+    eoc_layer_theory_destroy(&theory);
+    CHECK_RELATIVE((exp(log_q[3]) - exp(log_q[2])) / 20000.0, w2 + b2, 5e-3);
+    const double a = 4.0 * w2 / (PI * sqrt(w2 + b2));
+    CHECK_RELATIVE((log_gradient_q[1] - log_gradient_q[3]) / (sqrt(L) - 100.0), a, 2e-2);
+    /* c tends to that of what each layer adds: the sign kernel's fixed point. */
+    const eoc_layer_limits limits = limits_of(&n);
+    const double c = limits.point.c_star;
+    CHECK_NEAR((w2 * 2.0 / PI * asin(c) + b2) / (w2 + b2), c, 1e-12);
+    assert_true(c < 1.0 && limits.point.chi_1 == 1.0 && limits.point.status & EOC_THEORY_XI_INFINITE);
+}
+
+/* |skip| < 1: a fixed point, and slopes by differences of the erf maps above. */
+static void erf_residual_limits(void **state)
+{
+    (void)state;
+    const double w2 = 2.5, b2 = 0.05, s2 = 0.64, r2 = 0.49;
+    static const char *const spellings[] = {"residual(skip=0.8, branch=0.7)",
+                                            "residual(skip=0.8, branch=0.7, keep=0.75)"};
+    for (int k = 0; k < 2; k++) {
+        const double keep = k ? 0.75 : 1.0;
+        const eoc_network n = network_of(spellings[k], "erf", "gaussian", w2, b2);
+        const eoc_mean_field m = limits_of(&n).point;
+        double q = 1.0, c = 0.5;
+        for (int i = 0; i < 3000; i++) {
+            const double next = s2 * q + r2 * (w2 * erf_pair(q, q) / keep + b2);
+            c = (s2 * q * c + r2 * (w2 * erf_pair(q, q * c) + b2)) / next;
+            q = next;
+        }
+        CHECK_RELATIVE(m.q_star, q, 1e-9);
+        CHECK_NEAR(m.c_star, c, 1e-9);
+        CHECK_RELATIVE(m.chi_1, s2 + r2 * w2 * erf_slopes(q, q) / keep, 1e-9);
+        CHECK_RELATIVE(m.chi_c, s2 + r2 * w2 * erf_slopes(q, q * c), 1e-8);
+        CHECK_RELATIVE(m.xi_c, -1.0 / log(m.chi_c), 1e-9);
+        const double h = 1e-5 * q; /* central differences: 1e-10 */
+        CHECK_NEAR(m.chi_q, s2 + r2 * w2 / keep * (erf_pair(q + h, q + h) - erf_pair(q - h, q - h)) / (2.0 * h), 1e-8);
+    }
+}
+
+/* Schoenholz et al. 2017: with dropout c = 1 is no fixed point, and xi_c is finite at every weight variance. */
+static void dropout_has_no_critical_point(void **state)
+{
+    (void)state;
+    for (double w2 = 0.5; w2 < 6.0; w2 += 0.1) {
+        const eoc_network n = network_of("fully_connected(keep=0.95)", "tanh", "gaussian", w2, 0.05);
+        const eoc_mean_field m = limits_of(&n).point;
+        assert_true(m.c_star < 1.0 && m.chi_c < 1.0 && isfinite(m.xi_c) && m.xi_c > 0.0);
+        assert_false(m.status & EOC_THEORY_XI_INFINITE);
+    }
+    /* linear: q = sigma_w^2 q/p + sigma_b^2, q c = sigma_w^2 q c + sigma_b^2 */
+    const double w2 = 0.6, p = 0.8;
+    const eoc_network linear = network_of("fully_connected(keep=0.8)", "linear", "gaussian", w2, 0.3);
+    const eoc_mean_field m = limits_of(&linear).point;
+    CHECK_RELATIVE(m.q_star, 0.3 / (1.0 - w2 / p), 1e-10);
+    CHECK_RELATIVE(m.c_star, (1.0 - w2 / p) / (1.0 - w2), 1e-10);
+    CHECK_RELATIVE(m.chi_c, w2, 1e-10);
+    CHECK_RELATIVE(m.chi_1, w2 / p, 1e-10);
+    /* relu at its own critical variance 2 p: lengths are kept, c is that of (1 - p) + p k(c) taken from 1 */
+    const eoc_network relu = network_of("fully_connected(keep=0.9)", "relu", "gaussian", 1.8, 0.0);
+    const eoc_mean_field r = limits_of(&relu).point;
+    const double angle = acos(r.c_star);
+    CHECK_NEAR(0.9 * (sin(angle) + (PI - angle) * r.c_star) / PI, r.c_star, 1e-10);
+    CHECK_NEAR(r.chi_1, 1.0, 1e-12);
+    CHECK_RELATIVE(r.chi_c, 0.9 * (PI - angle) / PI, 1e-9);
+}
+
+/* Layer normalization of relu, epsilon 0: q = sigma_w^2 gamma^2/2 + sigma_b^2 whatever came in; slopes over that. */
+static void layer_normalization_fixes_the_length(void **state)
+{
+    (void)state;
+    const double w2 = 1.3, b2 = 0.2, gamma = 1.7, q = w2 * gamma * gamma / 2.0 + b2;
+    const eoc_network n =
+        network_of("fully_connected(normalization=layer, gamma=1.7, epsilon=0)", "relu", "gaussian", w2, b2);
+    const eoc_mean_field m = limits_of(&n).point;
+    CHECK_RELATIVE(m.q_star, q, 1e-12);
+    CHECK_RELATIVE(m.chi_1, w2 * gamma * gamma / 2.0 / q, 1e-12);
+    CHECK_NEAR(m.chi_q, 0.0, 1e-15);
+    assert_true(m.c_star == 1.0);
+    /* beta far above: phi is linear, E[phi^2] = gamma^2 + beta^2 */
+    const eoc_network far =
+        network_of("fully_connected(normalization=layer, beta=20, epsilon=0)", "relu", "gaussian", w2, b2);
+    const eoc_mean_field f = limits_of(&far).point;
+    CHECK_RELATIVE(f.q_star, w2 * 401.0 + b2, 1e-10);
+    CHECK_RELATIVE(f.chi_1, w2 / (w2 * 401.0 + b2), 1e-10);
+}
+
+/* Balduzzi et al. 2017: with [W', -W'] crelu is a linear network; without, relu forward. */
+static void crelu_is_linear_or_relu(void **state)
+{
+    (void)state;
+    enum { L = 20 };
+    const struct {
+        const char *initializer, *like;
+        double weight_variance, orthogonal;
+    } cases[] = {{"looks_linear", "linear", 0.9, 1.0},
+                 {"looks_linear_gaussian", "linear", 0.9, 0.0},
+                 {"gaussian", "relu", 1.8, 0.0}};
+    for (size_t k = 0; k < 3; k++) {
+        eoc_network n = network_of("fully_connected", "crelu", cases[k].initializer, cases[k].weight_variance, 0.1);
+        n.depth = L;
+        eoc_activation like;
+        assert_int_equal(eoc_activation_find(cases[k].like, &like), EOC_OK);
+        const double variance = 1.0, two = 2.0;
+        const eoc_theory_pair pair = {.correlation = 0.6, .count = 2.0};
+        const eoc_theory_inputs inputs = {
+            .num_variances = 1, .variances = &variance, .counts = &two, .num_pairs = 1, .pairs = &pair};
+        eoc_curves *plain = NULL;
+        assert_int_equal(eoc_curves_create(&like, cases[k].weight_variance, 0.1, &inputs, L, &plain), EOC_OK);
+        eoc_layer_theory *theory = theory_of(&n, true, L);
+        int layers[L];
+        double q[2][L], c[2][L], g[2][L], w[2][L];
+        for (int l = 0; l < L; l++) {
+            layers[l] = l + 1;
+        }
+        eoc_curve_rows one = {.log_q = q[0], .c = c[0], .log_gradient_q = g[0], .log_weight_gradient_q = w[0]};
+        eoc_curve_rows other = {.log_q = q[1], .c = c[1], .log_gradient_q = g[1], .log_weight_gradient_q = w[1]};
+        eoc_layer_theory_fill(theory, &n, layers, L, &one);
+        eoc_curves_fill(plain, L, layers, L, cases[k].orthogonal == 1.0 ? 0.0 : -1.0, &other);
+        /* Of two features one is active: relu's read-out and features count twice. */
+        const double features = k < 2 ? 0.0 : log(2.0);
+        for (int l = 0; l < L; l++) {
+            CHECK_NEAR(q[0][l], q[1][l], 1e-12);
+            CHECK_NEAR(c[0][l], c[1][l], 1e-12);
+            CHECK_NEAR(g[0][l], g[1][l] + features, 1e-12);
+        }
+        CHECK_NEAR(one.log_jacobian_m1, other.log_jacobian_m1 + features, 1e-12);
+        /* Each layer's matrix adds 1 to m2/m1^2 where gaussian, nothing where orthogonal. */
+        CHECK_NEAR(one.log_jacobian_m2 - 2.0 * one.log_jacobian_m1, log1p(cases[k].orthogonal == 1.0 ? 0.0 : L), 1e-12);
+        eoc_curves_destroy(&plain);
+        eoc_layer_theory_destroy(&theory);
+    }
+    const eoc_network n = network_of("fully_connected", "crelu", "looks_linear", 0.9, 0.1);
+    const eoc_layer_limits limits = limits_of(&n);
+    CHECK_RELATIVE(limits.point.q_star, 0.1 / (1.0 - 0.9), 1e-9);
+    CHECK_RELATIVE(limits.point.chi_c, 0.9, 1e-12);
+    CHECK_NEAR(limits.jacobian_variance, 0.0, 1e-12);
+    CHECK_NEAR(limits.log_lambda_max, 30.0 * log(0.9), 1e-6);
+    assert_false(limits.point.status & EOC_THEORY_PARTIAL);
+}
+
+static void what_is_not_covered(void **state)
+{
+    (void)state;
+    const eoc_network shifted =
+        network_of("fully_connected(normalization=layer, beta=0.1)", "crelu", "gaussian", 1.0, 0.0);
+    const eoc_network growing = network_of("residual(normalization=batch, skip=1.5)", "relu", "gaussian", 1.0, 0.0);
+    const eoc_network mean = network_of("residual", "relu", "small_uniform", 1.0, 0.0);
+    assert_false(eoc_layer_theory_covers(&shifted));
+    assert_false(eoc_layer_theory_covers(&growing));
+    assert_false(eoc_layer_theory_covers(&mean));
+    eoc_network by_depth = network_of("residual(branch=1/sqrt(depth))", "relu", "gaussian", 1.0, 0.0);
+    assert_int_equal(eoc_layer_theory_depth(&by_depth), 30);
+    by_depth = network_of("residual", "relu", "gaussian", 1.0, 0.0);
+    assert_int_equal(eoc_layer_theory_depth(&by_depth), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(relu_residual_is_exponential),   cmocka_unit_test(erf_residual_maps),
+        cmocka_unit_test(erf_residual_is_subexponential), cmocka_unit_test(erf_residual_limits),
+        cmocka_unit_test(dropout_has_no_critical_point),  cmocka_unit_test(layer_normalization_fixes_the_length),
+        cmocka_unit_test(crelu_is_linear_or_relu),        cmocka_unit_test(what_is_not_covered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
