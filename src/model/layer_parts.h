@@ -21,13 +21,6 @@ int eoc_signals_columns(const eoc_signals *signals);
 
 /* -- parameters that every architecture has, found by name -- */
 
-typedef enum { EOC_NORM_NONE, EOC_NORM_BATCH, EOC_NORM_LAYER } eoc_norm_rule;
-
-typedef struct {
-    eoc_norm_rule rule;
-    double gamma, beta, epsilon;
-} eoc_norm;
-
 /** The first of a list of parameters; an architecture's own ones follow. */
 enum {
     EOC_PARAMETER_NORM,
@@ -61,12 +54,6 @@ extern const char *const eoc_yes_no_words[];
         .name = "match_parameters", .fallback = 0.0, .words = eoc_yes_no_words,                                      \
         .help = "with crelu, N = width/sqrt(2) rounded, so that 2 N^2 weights a layer match width^2 of relu"         \
     }
-
-eoc_norm eoc_network_norm(const eoc_network *network);
-double eoc_network_keep(const eoc_network *network);
-
-/** Values of the features of a layer. */
-int eoc_network_features(const eoc_network *network);
 
 /** Whether nothing but W, b and phi makes a layer. */
 bool eoc_network_is_plain(const eoc_network *network);
