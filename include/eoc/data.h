@@ -122,6 +122,8 @@ typedef struct {
     const char *name;
     const char *formula;
     const char *source;
+    bool by_sample; /* a sample becomes what it becomes whatever the others are */
+    bool unit;      /* every sample has mean square 1, to the rounding of float32, or is zero */
     /** EOC_ERR_NOMEM only; NULL: nothing to do. */
     eoc_status (*apply)(eoc_data *data);
 } eoc_preprocessing;

@@ -14,7 +14,7 @@
 #ifndef EOC_DATASET_H
 #define EOC_DATASET_H
 
-#include "eoc/data.h"
+#include "eoc/inputs.h"
 
 /** A data set as it is asked for. */
 typedef struct {
@@ -23,7 +23,11 @@ typedef struct {
     int train_samples, test_samples;        /* the first so many, before preprocessing; 0: all */
     uint64_t seed;                          /* of synthetic sets */
     const char *sweep_path;                 /* the sweep file, beside which data sets are looked for; may be NULL */
+    int kept; /* not 0: so many training samples, or all there are, and one test sample are kept after preprocessing */
 } eoc_dataset_request;
+
+/** What a probe's inputs ask for: the images alone are kept, after preprocessing with the statistics of all. */
+eoc_dataset_request eoc_dataset_request_of(const eoc_inputs *inputs, uint64_t seed, const char *sweep_path);
 
 /**
  * The file that a name stands for. NAME.h5 and NAME are looked for as a path, then in the folders of EOC_DATA_PATH
@@ -48,6 +52,9 @@ eoc_status eoc_dataset_load(const eoc_dataset_request *request, eoc_data *data);
 
 /** CRC-32 (zlib) of sizes and arrays: whether two runs learn the same. */
 uint32_t eoc_dataset_checksum(const eoc_data *data);
+
+/** CRC-32 (zlib) of the training samples alone: whether two runs have the same images as inputs. */
+uint32_t eoc_dataset_images_checksum(const eoc_data *data);
 
 /**
  * All fields of `data` but the arrays, which are NULL: what memory and time will be needed. Reads shapes and labels

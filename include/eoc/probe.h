@@ -10,6 +10,7 @@
 #define EOC_PROBE_H
 
 #include "eoc/grid.h"
+#include "eoc/inputs.h"
 
 #include <stdbool.h>
 
@@ -33,35 +34,7 @@ typedef struct {
 int eoc_statistic_count(void);
 const eoc_statistic_row *eoc_statistic_row_of(int row);
 
-typedef struct eoc_inputs eoc_inputs;
-
-/** A kind of input: one row of the table in src/study/inputs.c. */
-typedef struct {
-    const char *name;
-    const char *formula;
-    const char *source;
-    bool has_correlation, has_points; /* which keys it reads */
-    int min_width;                    /* directions it needs */
-    int (*num_inputs)(const eoc_inputs *inputs);
-    /** x (num_inputs, width), drawn from the network's key; mean square `variance`. */
-    void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);
-    /** The classes of ordered pairs x != y that theory needs: correlation and count; returns how many. First is (0, 1).
-     */
-    int (*pairs)(const eoc_inputs *inputs, double *correlations, double *counts);
-} eoc_input_kind;
-
-struct eoc_inputs {
-    const eoc_input_kind *kind;
-    double correlation; /* cosine of the pair, in [-1, 1] */
-    double variance;    /* |x|^2/N; ignored with fixed_point */
-    bool fixed_point;   /* start at q^1 = q_star where the point has one above 0, else at variance 1 */
-    int points;         /* inputs of circle and gaussian, 2..EOC_MAX_POINTS */
-};
-
-enum { EOC_MAX_POINTS = 4096, EOC_MAX_JACOBIAN_PROBES = 64, EOC_MAX_SPECTRUM_MODES = 65536 };
-
-int eoc_input_kind_count(void);
-const eoc_input_kind *eoc_input_kind_row(int row);
+enum { EOC_MAX_JACOBIAN_PROBES = 64, EOC_MAX_SPECTRUM_MODES = 65536 };
 
 /** Which layers are kept: all, every `step`, or `log_count` log-spaced; layer 1 and every depth of the grid always. */
 typedef enum { EOC_LAYERS_ALL, EOC_LAYERS_EVERY, EOC_LAYERS_LOG } eoc_layers_rule;
@@ -165,7 +138,7 @@ double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network);
 /**
  * Probes one network.
  *
- * @param variance  |x|^2/N of the inputs
+ * @param variance  |x|^2/N of the inputs, their mean
  * @param layers    (num_layers) kept layers, ascending; those above the network's depth stay NaN
  * @param rows      overwritten
  * @return false when the host gave the unit up: rows and outcome then mean nothing

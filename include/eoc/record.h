@@ -116,8 +116,8 @@ size_t eoc_layout_row_count(const eoc_layout *layout, const eoc_variable *variab
 void eoc_layout_unit(const eoc_layout *layout, void *block, eoc_unit_record *record);
 void eoc_layout_point(const eoc_layout *layout, void *block, eoc_point_record *record);
 
-/** |x|^2/N of the inputs at a point: the probe's variance, or the one at which q^1 = q_star (variance 1 where there is
- * none). */
+/** |x|^2/N of the inputs at a point, their mean: the probe's variance, or the one at which q^1 = q_star (variance 1
+ * where there is none), or that of the images as they are. */
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance);
 
 /**

@@ -49,9 +49,11 @@ void eoc_run_catch_signals(void);
 eoc_status eoc_run_adopt_order_all(MPI_Comm comm, const char *path, eoc_sweep *sweep);
 
 /**
+ * Loads the sweep's images, where its inputs are such, and works through it.
+ *
  * Collective over comm; the same verdict everywhere. EOC_ERR_USAGE when nothing could be begun (the file holds another
  * sweep, is too large); EOC_ERR_IO when the file failed. Units that diverge or fail are in the summary, not errors.
  */
-eoc_status eoc_run_all(MPI_Comm comm, const eoc_sweep *sweep, const eoc_run_options *options, eoc_run_summary *summary);
+eoc_status eoc_run_all(MPI_Comm comm, eoc_sweep *sweep, const eoc_run_options *options, eoc_run_summary *summary);
 
 #endif

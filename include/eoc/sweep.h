@@ -20,7 +20,8 @@ typedef struct {
     eoc_grid grid;
     eoc_probe probe; /* probe.train: NULL, or to `train` below; so a sweep is not to be copied */
     eoc_train train;
-    char *whole; /* the resolved sweep that this one is a part of (eoc_sweep_take_part), or NULL */
+    eoc_images *images; /* of probe.inputs, where it has some, once they are loaded; else NULL */
+    char *whole;        /* the resolved sweep that this one is a part of (eoc_sweep_take_part), or NULL */
 } eoc_sweep;
 
 void eoc_sweep_clear(eoc_sweep *sweep);
@@ -57,6 +58,12 @@ void eoc_config_resolved(const eoc_sweep *sweep, int identity_only, eoc_text *ou
  * `axis` tells which it was. EOC_ERR_USAGE with a sentence where the axis has fewer values than there are parts.
  */
 eoc_status eoc_sweep_take_part(eoc_sweep *sweep, int index, int count, eoc_axis_id *axis);
+
+/**
+ * Makes the first training samples of `data` the images of probe.inputs, whose kind has some; data is not retained.
+ * Errors as eoc_images_check and eoc_images_create.
+ */
+eoc_status eoc_sweep_take_images(eoc_sweep *sweep, const eoc_data *data);
 
 /** The table of keys, those of all sections. */
 int eoc_config_key_count(void);

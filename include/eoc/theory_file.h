@@ -11,11 +11,12 @@
 #include "eoc/sweep.h"
 
 typedef struct {
-    const char *output;    /* the file to write */
-    bool overwrite;        /* when it is there */
-    double max_file_bytes; /* a larger file is refused */
-    const char *program;   /* "eoc 0.1.0 (commit)" */
-    const char *info;      /* JSON text for provenance */
+    const char *sweep_path; /* beside it data sets are looked for; may be NULL */
+    const char *output;     /* the file to write */
+    bool overwrite;         /* when it is there */
+    double max_file_bytes;  /* a larger file is refused */
+    const char *program;    /* "eoc 0.1.0 (commit)" */
+    const char *info;       /* JSON text for provenance */
 } eoc_theory_file_options;
 
 typedef struct {
@@ -25,10 +26,11 @@ typedef struct {
 } eoc_theory_file_summary;
 
 /**
- * Writes the file under a temporary name and renames it when it is whole.
+ * Loads the sweep's images, where its inputs are such; writes the file under a temporary name and renames it when it is
+ * whole.
  * EOC_ERR_USAGE when it is there already or too large; EOC_ERR_IO where the disk or directory refuses.
  */
-eoc_status eoc_theory_file_write(const eoc_sweep *sweep, const eoc_theory_file_options *options,
+eoc_status eoc_theory_file_write(eoc_sweep *sweep, const eoc_theory_file_options *options,
                                  eoc_theory_file_summary *summary);
 
 #endif

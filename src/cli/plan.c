@@ -159,6 +159,16 @@ static eoc_status look_at_data(planned *p)
     return eoc_dataset_sizes(&request, &train->sizes);
 }
 
+/* Whether the images that are the inputs can be had; they are not read. */
+static eoc_status look_at_images(const planned *p)
+{
+    const eoc_inputs *inputs = &p->sweep.probe.inputs;
+    const eoc_dataset_request request = eoc_dataset_request_of(inputs, p->sweep.seed, p->a->path);
+    eoc_data sizes;
+    EOC_TRY(eoc_dataset_sizes(&request, &sizes));
+    return eoc_images_check(inputs, &p->sweep.grid, &sizes);
+}
+
 static eoc_status size_up(planned *p)
 {
     const eoc_grid *grid = &p->sweep.grid;
@@ -176,6 +186,9 @@ static eoc_status size_up(planned *p)
         p->units, cells, MAX_UNITS, MAX_CELLS);
     const int depth = greatest_value(&grid->axes[EOC_AXIS_DEPTH]), width = greatest_value(&grid->axes[EOC_AXIS_WIDTH]);
     eoc_data data = {0};
+    if (probe->inputs.kind->has_images) {
+        EOC_TRY(look_at_images(p));
+    }
     if (probe->train) {
         EOC_TRY(look_at_data(p));
         eoc_train_sizes(probe->train, &data);
@@ -197,12 +210,13 @@ static eoc_status size_up(planned *p)
     return status;
 }
 
-/* What stands behind the keys is a checksum of the data, which are not read here. */
+/* What stands behind the keys are checksums of data, which are not read here. */
 static bool is_same_sweep(const char *wanted, const char *found)
 {
     const size_t length = strlen(wanted);
     const char *rest = found + length;
-    return strncmp(found, wanted, length) == 0 && (!*rest || strncmp(rest, "  data_checksum: ", 17) == 0);
+    return strncmp(found, wanted, length) == 0 &&
+           (!*rest || strncmp(rest, "  data_checksum: ", 17) == 0 || strncmp(rest, "inputs_checksum: ", 17) == 0);
 }
 
 /* What is left of the result file, where it is there and holds this sweep. */

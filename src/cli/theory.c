@@ -127,7 +127,8 @@ static int write_sweep(const arguments *a, const char *info)
         eoc_sweep_clear(&sweep);
         return EXIT_USAGE;
     }
-    const eoc_theory_file_options file_options = {.output = output.data,
+    const eoc_theory_file_options file_options = {.sweep_path = a->path,
+                                                  .output = output.data,
                                                   .overwrite = a->overwrite,
                                                   .max_file_bytes = a->max_file_bytes > 0.0 ? a->max_file_bytes
                                                                                             : EOC_CLI_MAX_FILE_BYTES,

@@ -168,6 +168,15 @@ static void choose_studies(eoc_entry *entries, eoc_sweep *sweep)
     }
 }
 
+/* Images keep their variances where none is asked for; other inputs have the default of the table. */
+static void choose_variance(const eoc_entry *entries, eoc_sweep *sweep)
+{
+    eoc_inputs *const inputs = &sweep->probe.inputs;
+    if (inputs->kind && inputs->kind->has_images && !entries[eoc_config_find("probe.inputs.variance")].given) {
+        inputs->as_preprocessed = true;
+    }
+}
+
 /* -- rules between keys -- */
 
 static void check_unread(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
@@ -195,6 +204,22 @@ static void check_studies(const eoc_entry *entries, const eoc_sweep *sweep, eoc_
     if (sweep->probe.nothing && !sweep->train.enabled) {
         eoc_mistakes_add(mistakes, place_of_value(entries, "probe.statistics", 0, 1), "probe.statistics",
                          "none leaves nothing to be done; accepted: statistics, or none beside a section 'train'");
+    }
+}
+
+static void check_inputs(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_inputs *inputs = &sweep->probe.inputs;
+    if (inputs->kind && inputs->as_preprocessed && !inputs->kind->has_images) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.inputs.variance", 0, 1), "probe.inputs.variance",
+                         "only images of a dataset are preprocessed, inputs of kind %s are not; accepted with it: a "
+                         "number, or fixed_point",
+                         inputs->kind->name);
+    }
+    if (inputs->kind && inputs->kind->has_points && inputs->points > inputs->kind->max_points) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.inputs.points", 0, 1), "probe.inputs.points",
+                         "%d is too many for inputs of kind %s; accepted: up to %d", inputs->points, inputs->kind->name,
+                         inputs->kind->max_points);
     }
 }
 
@@ -374,7 +399,18 @@ void eoc_sweep_clear(eoc_sweep *sweep)
     free(sweep->output);
     free(sweep->whole);
     eoc_grid_clear(&sweep->grid);
+    eoc_images_destroy(&sweep->images);
     *sweep = (eoc_sweep){0};
+}
+
+eoc_status eoc_sweep_take_images(eoc_sweep *sweep, const eoc_data *data)
+{
+    eoc_inputs *const inputs = &sweep->probe.inputs;
+    EOC_TRY(eoc_images_check(inputs, &sweep->grid, data));
+    eoc_images_destroy(&sweep->images);
+    EOC_TRY(eoc_images_create(inputs, data, &sweep->images));
+    inputs->images = sweep->images;
+    return EOC_OK;
 }
 
 /* text: NULL, or what stands in the place of the file */
@@ -395,7 +431,9 @@ static eoc_status read_sweep(const char *path, const char *text, size_t num_byte
     eoc_entries_from_sets(entries, mistakes, num_sets);
     choose_studies(entries, sweep);
     read_rows(entries, complete, sweep, mistakes);
+    choose_variance(entries, sweep);
     check_unread(entries, sweep, mistakes);
+    check_inputs(entries, sweep, mistakes);
     check_widths(entries, sweep, mistakes);
     check_sampler(entries, sweep, mistakes);
     check_spectrum(entries, sweep, mistakes);

@@ -361,8 +361,20 @@ static void halves_close(halves *h)
     free(h->test_labels);
 }
 
+/* How many samples are read: those that are used, and where preprocessing looks at each alone those that are kept. */
+static void samples_to_read(const eoc_dataset_request *request, int count, int *train, int *test)
+{
+    const bool alone = !request->preprocessing || request->preprocessing->by_sample;
+    *train = request->train_samples;
+    *test = request->test_samples;
+    if (request->kept > 0) {
+        *test = 1;
+        *train = alone && request->kept < count ? request->kept : *train;
+    }
+}
+
 /* All sizes; labels are read and checked. */
-static eoc_status read_sizes(halves *h, int train_samples, int test_samples, eoc_data *data)
+static eoc_status read_sizes(halves *h, const eoc_dataset_request *request, eoc_data *data)
 {
     int outputs = outputs_of(&h->train);
     if (h->train.is_labelled) {
@@ -378,6 +390,8 @@ static eoc_status read_sizes(halves *h, int train_samples, int test_samples, eoc
                        .outputs = outputs,
                        .train_count = (int)h->train.images.dims[0],
                        .test_count = (int)h->test.images.dims[0]};
+    int train_samples = 0, test_samples = 0;
+    samples_to_read(request, data->train_count, &train_samples, &test_samples);
     return eoc_data_keep_first(data, h->path, train_samples, test_samples);
 }
 
@@ -402,14 +416,14 @@ static eoc_status read_arrays(const halves *h, eoc_data *data)
     return read_targets(&h->test, data->test_count, data->test_y);
 }
 
-static eoc_status read_file(const char *path, int train_samples, int test_samples, bool arrays, eoc_data *data)
+static eoc_status read_file(const char *path, const eoc_dataset_request *request, bool arrays, eoc_data *data)
 {
     *data = (eoc_data){0};
     hid_t file = -1;
     EOC_TRY(eoc_h5_open_to_read(path, "a data set", &file));
     halves h = {.path = path};
     eoc_status status = open_halves(path, file, &h);
-    status = status == EOC_OK ? read_sizes(&h, train_samples, test_samples, data) : status;
+    status = status == EOC_OK ? read_sizes(&h, request, data) : status;
     status = status == EOC_OK && arrays ? read_arrays(&h, data) : status;
     halves_close(&h);
     H5Fclose(file);
@@ -421,7 +435,8 @@ static eoc_status read_file(const char *path, int train_samples, int test_sample
 
 eoc_status eoc_dataset_read(const char *path, int train_samples, int test_samples, eoc_data *data)
 {
-    return read_file(path, train_samples, test_samples, true, data);
+    const eoc_dataset_request request = {.train_samples = train_samples, .test_samples = test_samples};
+    return read_file(path, &request, true, data);
 }
 
 static eoc_status find_and_read(const eoc_dataset_request *request, bool arrays, eoc_data *data)
@@ -429,7 +444,7 @@ static eoc_status find_and_read(const eoc_dataset_request *request, bool arrays,
     char *path = NULL;
     *data = (eoc_data){0};
     EOC_TRY(eoc_dataset_find(request->source.text, request->sweep_path, &path));
-    const eoc_status status = read_file(path, request->train_samples, request->test_samples, arrays, data);
+    const eoc_status status = read_file(path, request, arrays, data);
     free(path);
     return status;
 }
@@ -446,6 +461,10 @@ eoc_status eoc_dataset_load(const eoc_dataset_request *request, eoc_data *data)
                                              : EOC_OK;
     if (status == EOC_OK && request->preprocessing) {
         status = eoc_preprocessing_apply(request->preprocessing, data);
+    }
+    if (status == EOC_OK && request->kept > 0) {
+        const int kept = request->kept < data->train_count ? request->kept : data->train_count;
+        status = eoc_data_keep_first(data, request->source.text, kept, 1);
     }
     if (status != EOC_OK) {
         eoc_data_clear(data);
@@ -488,4 +507,19 @@ uint32_t eoc_dataset_checksum(const eoc_data *data)
     crc = add_array(crc, data->test_label, test * sizeof(int32_t));
     crc = add_array(crc, data->train_y, train * y);
     return (uint32_t)add_array(crc, data->test_y, test * y);
+}
+
+uint32_t eoc_dataset_images_checksum(const eoc_data *data)
+{
+    return eoc_dataset_checksum(
+        &(eoc_data){.features = data->features, .train_count = data->train_count, .train_x = data->train_x});
+}
+
+eoc_dataset_request eoc_dataset_request_of(const eoc_inputs *inputs, uint64_t seed, const char *sweep_path)
+{
+    return (eoc_dataset_request){.source = inputs->dataset,
+                                 .preprocessing = inputs->preprocessing,
+                                 .seed = seed,
+                                 .sweep_path = sweep_path,
+                                 .kept = inputs->points};
 }

@@ -98,7 +98,14 @@ static eoc_status check_size(run *r)
     return status;
 }
 
-/* What is learnt is part of what the sweep is, though its keys only name it. */
+/* What the keys of a sweep only name is part of what it is. */
+static void note_checksum_all(run *r, const char *name, uint32_t checksum)
+{
+    MPI_Bcast(&checksum, 1, MPI_UINT32_T, 0, r->comm);
+    eoc_text_append(&r->identity_text, "%s: %08x\n", name, checksum);
+    r->store_plan.identity_text = r->identity_text.data;
+}
+
 static eoc_status read_data_all(run *r)
 {
     const eoc_train *train = r->sweep->probe.train;
@@ -113,11 +120,25 @@ static eoc_status read_data_all(run *r)
                                          .sweep_path = r->options->sweep_path};
     EOC_TRY(eoc_share_data_all(r->comm, &request, &r->shared_data));
     r->data = eoc_shared_data_get(r->shared_data);
-    uint32_t checksum = r->rank == 0 ? eoc_dataset_checksum(r->data) : 0;
-    MPI_Bcast(&checksum, 1, MPI_UINT32_T, 0, r->comm);
-    eoc_text_append(&r->identity_text, "  data_checksum: %08x\n", checksum);
-    r->store_plan.identity_text = r->identity_text.data;
+    note_checksum_all(r, "  data_checksum", r->rank == 0 ? eoc_dataset_checksum(r->data) : 0);
     return eoc_train_check(train, r->data);
+}
+
+/* The images are few: every rank has them to itself. */
+static eoc_status read_images_all(run *r)
+{
+    const eoc_inputs *inputs = &r->sweep->probe.inputs;
+    if (!inputs->kind->has_images) {
+        return EOC_OK;
+    }
+    const eoc_dataset_request request = eoc_dataset_request_of(inputs, r->sweep->seed, r->options->sweep_path);
+    eoc_shared_data *shared = NULL;
+    EOC_TRY(eoc_share_data_all(r->comm, &request, &shared));
+    const eoc_data *data = eoc_shared_data_get(shared);
+    note_checksum_all(r, "inputs_checksum", r->rank == 0 ? eoc_dataset_images_checksum(data) : 0);
+    const eoc_status status = eoc_sweep_take_images(r->sweep, data);
+    eoc_shared_data_destroy(&shared);
+    return status;
 }
 
 static void fill_blank(run *r)
@@ -165,6 +186,7 @@ eoc_status eoc_opening_prepare(run *r)
 eoc_status eoc_opening_load_all(run *r)
 {
     EOC_TRY(eoc_agree_all(r->comm, read_data_all(r)));
+    EOC_TRY(eoc_agree_all(r->comm, read_images_all(r)));
     return eoc_agree_all(r->comm, allocate(r));
 }
 

@@ -23,7 +23,7 @@ typedef struct {
     MPI_Comm comm;
     MPI_Comm leaving; /* for ranks that a signal ends */
     int rank, num_ranks;
-    const eoc_sweep *sweep;
+    eoc_sweep *sweep; /* its images are loaded here, nothing else is changed */
     const eoc_run_options *options;
     double start_time; /* seconds since 1970 */
 

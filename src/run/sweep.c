@@ -218,7 +218,7 @@ static eoc_status run_all(run *r, eoc_run_summary *summary)
     return r->failure != EOC_OK ? EOC_FAIL(r->failure, "%s", r->why.data) : status;
 }
 
-eoc_status eoc_run_all(MPI_Comm comm, const eoc_sweep *sweep, const eoc_run_options *options, eoc_run_summary *summary)
+eoc_status eoc_run_all(MPI_Comm comm, eoc_sweep *sweep, const eoc_run_options *options, eoc_run_summary *summary)
 {
     run r = {.comm = comm, .sweep = sweep, .options = options, .start_time = eoc_wall_time(), .ask_at = INFINITY};
     r.stop = (eoc_stop){.last_begin = INFINITY, .end = INFINITY, .grace = options->grace_seconds};

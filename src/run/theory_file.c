@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/theory_file.h"
 
+#include "eoc/dataset.h"
 #include "eoc/text.h"
 
 #include "theory_points.h"
@@ -15,7 +16,7 @@
 
 /* What one file is made with. */
 typedef struct {
-    const eoc_sweep *sweep;
+    eoc_sweep *sweep;
     const eoc_theory_file_options *options;
     int *layers; /* (layout.num_layers) */
     int max_depth;
@@ -82,6 +83,23 @@ static eoc_status check(const theory_file *t, double bytes)
     return EOC_OK;
 }
 
+/* As in a run, whose identity has the same line. */
+static eoc_status read_images(theory_file *t)
+{
+    const eoc_inputs *inputs = &t->sweep->probe.inputs;
+    if (!inputs->kind->has_images) {
+        return EOC_OK;
+    }
+    const eoc_dataset_request request = eoc_dataset_request_of(inputs, t->sweep->seed, t->options->sweep_path);
+    eoc_data data;
+    EOC_TRY(eoc_dataset_load(&request, &data));
+    eoc_text_append(&t->identity_text, "inputs_checksum: %08x\n", eoc_dataset_images_checksum(&data));
+    t->plan.identity_text = t->identity_text.data;
+    const eoc_status status = eoc_sweep_take_images(t->sweep, &data);
+    eoc_data_clear(&data);
+    return status;
+}
+
 static eoc_status write_groups(const theory_file *t, eoc_store *store, eoc_theory_file_summary *summary)
 {
     eoc_theory_point *list = NULL;
@@ -119,6 +137,7 @@ static eoc_status write_file(theory_file *t, eoc_theory_file_summary *summary)
     EOC_TRY(prepare(t));
     summary->bytes = eoc_store_bytes(&t->plan);
     EOC_TRY(check(t, summary->bytes));
+    EOC_TRY(read_images(t));
     eoc_text_append(&t->temporary, "%s.part", t->options->output);
     eoc_status status = eoc_store_create(t->temporary.data, &t->plan);
     if (status == EOC_OK) {
@@ -134,7 +153,7 @@ static eoc_status write_file(theory_file *t, eoc_theory_file_summary *summary)
     return status;
 }
 
-eoc_status eoc_theory_file_write(const eoc_sweep *sweep, const eoc_theory_file_options *options,
+eoc_status eoc_theory_file_write(eoc_sweep *sweep, const eoc_theory_file_options *options,
                                  eoc_theory_file_summary *summary)
 {
     theory_file t = {.sweep = sweep, .options = options};

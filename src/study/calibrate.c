@@ -184,10 +184,24 @@ static eoc_status draw_noise(const eoc_train *train, eoc_data *data)
     return EOC_OK;
 }
 
+/* In the place of images, which are not read for a plan: a layer takes as long on them. */
+static void take_other_inputs(eoc_inputs *inputs)
+{
+    for (int row = 0; row < eoc_input_kind_count() && inputs->kind->has_images; row++) {
+        const eoc_input_kind *kind = eoc_input_kind_row(row);
+        if (kind->has_points && kind->min_width == 1 && !kind->has_images) {
+            inputs->kind = kind;
+            inputs->as_preprocessed = false;
+        }
+    }
+}
+
 eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost)
 {
+    eoc_probe short_probe = *probe;
+    take_other_inputs(&short_probe.inputs);
     if (!probe->train) {
-        return calibrate(grid, probe, NULL, seconds, cost);
+        return calibrate(grid, &short_probe, NULL, seconds, cost);
     }
     eoc_train few = *probe->train;
     few.num_learning_rates = 1;
@@ -195,7 +209,6 @@ eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, doub
     few.record = (eoc_layers){EOC_LAYERS_LOG, 2};
     few.evaluation_samples = EVALUATED;
     few.train_samples = few.test_samples = 0;
-    eoc_probe short_probe = *probe;
     short_probe.train = &few;
     eoc_data data;
     const eoc_status drawn = draw_noise(&few, &data);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "eoc/probe.h"
+#include "eoc/inputs.h"
 
 #include "eoc/linalg.h"
+#include "eoc/orthonormal.h"
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 static const double PI = 3.14159265358979323846;
 
@@ -54,10 +56,11 @@ static void pair_fill(const eoc_inputs *inputs, eoc_key key, int width, double v
     scale(sqrt(variance * width), x1, width);
 }
 
-static int pair_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+static int pair_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
 {
-    correlations[0] = inputs->correlation;
-    counts[0] = 2.0;
+    if (pairs) {
+        pairs[0] = (eoc_theory_pair){.correlation = inputs->correlation, .count = 2.0};
+    }
     return 1;
 }
 
@@ -76,9 +79,9 @@ static void single_fill(const eoc_inputs *inputs, eoc_key key, int width, double
     scale(sqrt(variance * width) / eoc_linalg_norm(x, (size_t)width), x, width);
 }
 
-static int no_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+static int no_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
 {
-    (void)inputs, (void)correlations, (void)counts;
+    (void)inputs, (void)pairs;
     return 0;
 }
 
@@ -110,15 +113,14 @@ static void circle_fill(const eoc_inputs *inputs, eoc_key key, int width, double
 }
 
 /* Points k apart and K - k apart have the same cosine; K/2 apart is its own mirror. */
-static int circle_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+static int circle_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
 {
     const int points = inputs->points;
-    int num_pairs = 0;
-    for (int k = 1; 2 * k <= points; k++, num_pairs++) {
-        correlations[num_pairs] = cos(2.0 * PI * k / points);
-        counts[num_pairs] = 2 * k == points ? points : 2.0 * points;
+    for (int k = 1; 2 * k <= points && pairs; k++) {
+        pairs[k - 1] = (eoc_theory_pair){.correlation = cos(2.0 * PI * k / points),
+                                         .count = 2 * k == points ? points : 2.0 * points};
     }
-    return num_pairs;
+    return points / 2;
 }
 
 /* -- gaussian -- */
@@ -132,11 +134,90 @@ static void gaussian_fill(const eoc_inputs *inputs, eoc_key key, int width, doub
     }
 }
 
-static int gaussian_pairs(const eoc_inputs *inputs, double *correlations, double *counts)
+static int gaussian_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
 {
-    correlations[0] = 0.0;
-    counts[0] = (double)inputs->points * (inputs->points - 1);
+    if (pairs) {
+        pairs[0] = (eoc_theory_pair){.correlation = 0.0, .count = (double)inputs->points * (inputs->points - 1)};
+    }
     return 1;
+}
+
+/* -- dataset -- */
+
+/* x_a = sum_(j <= a) factor_aj e_j with a uniformly distributed frame e. Its vectors lie where the inputs come, which
+ * are made from the last to the first: e_j is no more needed once x_j is there. */
+static void fill_by_frame(const eoc_images *images, eoc_key key, int width, double *x)
+{
+    const size_t n = (size_t)width, count = (size_t)images->count;
+    double coefficients[EOC_MAX_IMAGES], work[EOC_MAX_IMAGES];
+    for (int j = 0; j < images->count; j++) {
+        const eoc_frame before = {x, j};
+        draw(key, j, width, x + (size_t)j * n);
+        eoc_orthonormal_next(&before, 1, false, n, x + (size_t)j * n, coefficients, work);
+    }
+    for (size_t a = count; a-- > 0;) {
+        scale(images->factor[a * count + a], x + a * n, width);
+        for (size_t j = 0; j < a; j++) {
+            eoc_linalg_axpy(images->factor[a * count + j], x + j * n, x + a * n, n);
+        }
+    }
+}
+
+static void dataset_fill(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x)
+{
+    const eoc_images *images = inputs->images;
+    assert(images && images->count == inputs->points);
+    const size_t n = (size_t)width, features = (size_t)images->features;
+    const bool padded = n >= features;
+    if (!padded) {
+        fill_by_frame(images, key, width, x);
+    }
+    for (size_t a = 0; a < (size_t)images->count; a++) {
+        double *const row = x + a * n;
+        if (padded) {
+            memcpy(row, images->units + a * features, sizeof(double) * features);
+            memset(row + features, 0, sizeof(double) * (n - features));
+        }
+        scale(sqrt(variance * images->shares[a] * width / (padded ? (double)features : 1.0)), row, width);
+    }
+}
+
+/* Cosine of two vectors of mean square 1, from their difference where they are alike: of equal ones it is 1. */
+static double unit_cosine(const double *x, const double *y, size_t n)
+{
+    double distance2 = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        distance2 += (x[i] - y[i]) * (x[i] - y[i]);
+    }
+    const double one_minus_c = 0.5 * distance2 / (double)n;
+    return one_minus_c < 0.5 ? 1.0 - one_minus_c : fmax(-1.0, eoc_linalg_dot(x, y, n) / (double)n);
+}
+
+static int dataset_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
+{
+    const eoc_images *images = inputs->images;
+    const size_t n = pairs ? (size_t)images->features : 0;
+    for (int a = 0; a < inputs->points && pairs; a++) {
+        for (int b = a + 1; b < inputs->points; b++) {
+            const double *const x = images->units + (size_t)a * n, *const y = images->units + (size_t)b * n;
+            *pairs++ = (eoc_theory_pair){.a = images->alike ? 0 : a,
+                                         .b = images->alike ? 0 : b,
+                                         .correlation = unit_cosine(x, y, n),
+                                         .count = 2.0};
+        }
+    }
+    return inputs->points * (inputs->points - 1) / 2;
+}
+
+static const double *dataset_shares(const eoc_inputs *inputs)
+{
+    return inputs->images->alike ? NULL : inputs->images->shares;
+}
+
+static const double *no_shares(const eoc_inputs *inputs)
+{
+    (void)inputs;
+    return NULL;
 }
 
 static const eoc_input_kind kinds[] = {
@@ -147,30 +228,48 @@ static const eoc_input_kind kinds[] = {
      .min_width = 2,
      .num_inputs = two_inputs,
      .fill = pair_fill,
-     .pairs = pair_pairs},
+     .pairs = pair_pairs,
+     .shares = no_shares},
     {.name = "single",
      .formula = "one vector, |x|^2/N = variance",
      .source = "Poole et al. 2016",
      .min_width = 1,
      .num_inputs = one_input,
      .fill = single_fill,
-     .pairs = no_pairs},
+     .pairs = no_pairs,
+     .shares = no_shares},
     {.name = "circle",
      .formula = "points at equal angles on a great circle, |x|^2/N = variance",
      .source = "Poole et al. 2016",
      .has_points = true,
+     .max_points = EOC_MAX_POINTS,
      .min_width = 2,
      .num_inputs = given_points,
      .fill = circle_fill,
-     .pairs = circle_pairs},
+     .pairs = circle_pairs,
+     .shares = no_shares},
     {.name = "gaussian",
      .formula = "points independent vectors, entries N(0, variance)",
      .source = "Pennington, Schoenholz & Ganguli 2017",
      .has_points = true,
+     .max_points = EOC_MAX_POINTS,
      .min_width = 1,
      .num_inputs = given_points,
      .fill = gaussian_fill,
-     .pairs = gaussian_pairs},
+     .pairs = gaussian_pairs,
+     .shares = no_shares},
+    {.name = "dataset",
+     .formula = "the first `points` training images, x.x'/N = image.image'/features: zeros behind them, or where N < "
+                "features a random isometry of their span",
+     .source = "Lee et al. 2018",
+     .has_points = true,
+     .has_images = true,
+     .max_points = EOC_MAX_IMAGES,
+     .min_width = 1,
+     .num_inputs = given_points,
+     .fill = dataset_fill,
+     .pairs = dataset_pairs,
+     .shares = dataset_shares},
 };
 
 int eoc_input_kind_count(void)

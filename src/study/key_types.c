@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "key_types.h"
 
+#include "eoc/data.h"
 #include "eoc/probe.h"
 
 #include <assert.h>
@@ -250,3 +251,83 @@ static void layers_accepts(const eoc_key_row *row, eoc_text *out)
 }
 
 const eoc_key_type eoc_key_layers = {.read = layers_read, .spell = layers_spell, .accepts = layers_accepts};
+
+/* -- dataset -- */
+
+static void dataset_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
+{
+    eoc_key_report(given, 0, eoc_data_source_parse(given->texts[0], eoc_key_field(row, section)));
+}
+
+/* Whether YAML reads a text back as it stands. */
+static bool is_plain(const char *text)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./- ";
+    return text[strspn(text, safe)] == '\0' && text[0] != '-' && strcmp(text, "null") != 0 &&
+           strcmp(text, "Null") != 0 && strcmp(text, "NULL") != 0;
+}
+
+static void dataset_spell(const eoc_key_row *row, const void *section, eoc_text *out)
+{
+    const eoc_data_source *source = eoc_key_const_field(row, section);
+    if (source->kind || is_plain(source->text)) {
+        eoc_text_append(out, "%s", source->text);
+        return;
+    }
+    eoc_text_append(out, "\"");
+    for (const char *c = source->text; *c; c++) {
+        const bool is_control = (unsigned char)*c < 0x20;
+        eoc_text_append(out, is_control ? "\\x%02X" : *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    }
+    eoc_text_append(out, "\"");
+}
+
+static void dataset_accepts(const eoc_key_row *row, eoc_text *out)
+{
+    (void)row;
+    eoc_text_append(out, "the name or path of an HDF5 data set");
+    for (int i = 0; i < eoc_data_kind_count(); i++) {
+        eoc_text_append(out, ", %s(...)", eoc_data_kind_row(i)->name);
+    }
+}
+
+const eoc_key_type eoc_key_dataset = {.read = dataset_read, .spell = dataset_spell, .accepts = dataset_accepts};
+
+/* -- preprocessing -- */
+
+static const char *preprocessing_name(int row)
+{
+    return eoc_preprocessing_row(row)->name;
+}
+
+static eoc_words preprocessing_words(void)
+{
+    return (eoc_words){"preprocessing", eoc_preprocessing_count(), preprocessing_name};
+}
+
+static void preprocessing_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
+{
+    const eoc_words words = preprocessing_words();
+    const eoc_preprocessing **field = eoc_key_field(row, section);
+    int found = 0;
+    const eoc_status status = eoc_words_find(&words, given->texts[0], &found);
+    *field = eoc_preprocessing_row(found);
+    eoc_key_report(given, 0, status);
+}
+
+static void preprocessing_spell(const eoc_key_row *row, const void *section, eoc_text *out)
+{
+    const eoc_preprocessing *const *field = eoc_key_const_field(row, section);
+    eoc_text_append(out, "%s", (*field)->name);
+}
+
+static void preprocessing_accepts(const eoc_key_row *row, eoc_text *out)
+{
+    const eoc_words words = preprocessing_words();
+    (void)row;
+    eoc_text_append(out, "one of ");
+    eoc_words_append(&words, out);
+}
+
+const eoc_key_type eoc_key_preprocessing = {
+    .read = preprocessing_read, .spell = preprocessing_spell, .accepts = preprocessing_accepts};

@@ -45,4 +45,7 @@ void eoc_key_accept_statistics(unsigned allowed, eoc_text *out);
 /** Fields that are an eoc_layers: all, every N, log N. */
 extern const eoc_key_type eoc_key_layers;
 
+/** Fields that are an eoc_data_source, or a pointer to an eoc_preprocessing. */
+extern const eoc_key_type eoc_key_dataset, eoc_key_preprocessing;
+
 #endif

@@ -30,7 +30,7 @@ static double s_1_of(const eoc_network *network)
 
 eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *network, double *variance)
 {
-    *variance = probe->inputs.variance;
+    *variance = probe->inputs.as_preprocessed ? probe->inputs.images->variance : probe->inputs.variance;
     if (!probe->inputs.fixed_point) {
         return EOC_OK;
     }
@@ -48,32 +48,69 @@ eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *n
     return EOC_OK;
 }
 
-/* The pairs of the probe's inputs, all of one variance. */
-static eoc_status create_curves(const eoc_probe *probe, eoc_prediction *p, int max_depth)
+/* -- the inputs as theory sees them -- */
+
+typedef struct {
+    double *variances, *counts;
+    eoc_theory_pair *pairs;
+    eoc_theory_inputs as_seen; /* of these arrays */
+} seen_inputs;
+
+static void seen_inputs_clear(seen_inputs *seen)
 {
-    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
-    double *correlations = malloc(sizeof(double) * (size_t)num_inputs);
-    double *counts = malloc(sizeof(double) * (size_t)num_inputs);
-    eoc_theory_pair *pairs = malloc(sizeof(eoc_theory_pair) * (size_t)num_inputs);
-    eoc_status status = EOC_ERR_NOMEM;
-    if (correlations && counts && pairs) {
-        const int num_pairs = probe->inputs.kind->pairs(&probe->inputs, correlations, counts);
-        for (int i = 0; i < num_pairs; i++) {
-            pairs[i] = (eoc_theory_pair){.a = 0, .b = 0, .correlation = correlations[i], .count = counts[i]};
-        }
-        const double num_with_variance = num_inputs;
-        const eoc_theory_inputs inputs = {.num_variances = 1,
-                                          .variances = &p->input_variance,
-                                          .counts = &num_with_variance,
-                                          .num_pairs = num_pairs,
-                                          .pairs = pairs};
-        status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &inputs, max_depth, &p->curves);
-    } else {
-        status = EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the theory of %d inputs", num_inputs);
+    free(seen->variances);
+    free(seen->counts);
+    free(seen->pairs);
+    *seen = (seen_inputs){0};
+}
+
+/* One variance, that of all inputs, or one for every input. */
+static eoc_status see_inputs(const eoc_inputs *inputs, double variance, seen_inputs *seen)
+{
+    const int num_inputs = inputs->kind->num_inputs(inputs), num_pairs = inputs->kind->pairs(inputs, NULL);
+    const double *const shares = inputs->kind->shares(inputs);
+    const int num_variances = shares ? num_inputs : 1;
+    seen->variances = malloc(sizeof *seen->variances * (size_t)num_variances);
+    seen->counts = malloc(sizeof *seen->counts * (size_t)num_variances);
+    seen->pairs = malloc(sizeof *seen->pairs * (size_t)(num_pairs + 1));
+    if (!seen->variances || !seen->counts || !seen->pairs) {
+        seen_inputs_clear(seen);
+        return EOC_FAIL(EOC_ERR_NOMEM, "out of memory for the theory of %d inputs", num_inputs);
     }
-    free(correlations);
-    free(counts);
-    free(pairs);
+    for (int v = 0; v < num_variances; v++) {
+        seen->variances[v] = shares ? variance * shares[v] : variance;
+        seen->counts[v] = shares ? 1.0 : num_inputs;
+    }
+    inputs->kind->pairs(inputs, seen->pairs);
+    seen->as_seen = (eoc_theory_inputs){.num_variances = num_variances,
+                                        .variances = seen->variances,
+                                        .counts = seen->counts,
+                                        .num_pairs = num_pairs,
+                                        .pairs = seen->pairs};
+    return EOC_OK;
+}
+
+/* Fixed points and slopes from where input 0, and its correlation with input 1, begin. */
+static eoc_status find_point(const eoc_theory_inputs *inputs, eoc_prediction *p)
+{
+    const double v_0 = inputs->variances[0], q_0 = p->sigma_w2 * v_0 + p->sigma_b2;
+    double c_1 = 0.0;
+    if (inputs->num_pairs > 0 && q_0 > 0.0) {
+        const double v_1 = inputs->variances[inputs->pairs[0].b], q_1 = p->sigma_w2 * v_1 + p->sigma_b2;
+        c_1 = (p->sigma_w2 * sqrt(v_0 * v_1) * inputs->pairs[0].correlation + p->sigma_b2) / sqrt(q_0 * q_1);
+    }
+    return eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_0, c_1, &p->point);
+}
+
+static eoc_status iterate(const eoc_probe *probe, int max_depth, eoc_prediction *p)
+{
+    seen_inputs seen = {0};
+    EOC_TRY(see_inputs(&probe->inputs, p->input_variance, &seen));
+    eoc_status status = find_point(&seen.as_seen, p);
+    if (status == EOC_OK) {
+        status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &seen.as_seen, max_depth, &p->curves);
+    }
+    seen_inputs_clear(&seen);
     return status;
 }
 
@@ -88,15 +125,7 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
     p->in_theory = eoc_network_in_theory(network);
     eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
     if (status == EOC_OK && p->in_theory) {
-        double correlations[EOC_MAX_POINTS], counts[EOC_MAX_POINTS];
-        const int num_pairs = probe->inputs.kind->pairs(&probe->inputs, correlations, counts);
-        const double q_1 = p->sigma_w2 * p->input_variance + p->sigma_b2;
-        const double c_1 =
-            num_pairs > 0 && q_1 > 0.0 ? (p->sigma_w2 * p->input_variance * correlations[0] + p->sigma_b2) / q_1 : 0.0;
-        status = eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_1, c_1, &p->point);
-    }
-    if (status == EOC_OK && p->in_theory) {
-        status = create_curves(probe, p, max_depth);
+        status = iterate(probe, max_depth, p);
     }
     if (status != EOC_OK) {
         eoc_prediction_destroy(&p);

@@ -105,7 +105,7 @@ static eoc_status center(eoc_data *data)
 }
 
 static const eoc_preprocessing kinds[] = {
-    {.name = "raw", .formula = "uint8/255, floats as they are", .source = "none", .apply = NULL},
+    {.name = "raw", .formula = "uint8/255, floats as they are", .source = "none", .by_sample = true, .apply = NULL},
     {.name = "standardized",
      .formula = "by feature, (x - mean)/deviation of the training set; constant features 0",
      .source = "LeCun et al. 1998",
@@ -113,10 +113,13 @@ static const eoc_preprocessing kinds[] = {
     {.name = "unit_variance",
      .formula = "by sample, x/sqrt(mean x^2): q^0 = 1; zero samples stay 0",
      .source = "Schoenholz et al. 2017",
+     .by_sample = true,
+     .unit = true,
      .apply = to_unit_variance},
     {.name = "centered",
      .formula = "by feature, x - mean of the training set, then unit_variance",
      .source = "Lee et al. 2018",
+     .unit = true,
      .apply = center},
 };
 

@@ -66,6 +66,12 @@ static bool points_is_read(const void *section, eoc_text *why_not)
     return !kind || kind_reads(kind, kind->has_points, why_not);
 }
 
+static bool images_are_read(const void *section, eoc_text *why_not)
+{
+    const eoc_input_kind *kind = ((const eoc_probe *)section)->inputs.kind;
+    return !kind || kind_reads(kind, kind->has_images, why_not);
+}
+
 /* For keys of one statistic. No statistics at all are a mistake of their own. */
 static bool statistic_is_there(const void *section, unsigned bit, const char *name, eoc_text *why_not)
 {
@@ -89,13 +95,14 @@ static bool spectrum_modes_is_read(const void *section, eoc_text *why_not)
 
 /* -- inputs.variance -- */
 
-static const char FIXED_POINT[] = "fixed_point";
+static const char FIXED_POINT[] = "fixed_point", AS_PREPROCESSED[] = "preprocessed";
 
 static void variance_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
 {
     eoc_inputs *inputs = &((eoc_probe *)section)->inputs;
     inputs->fixed_point = strcmp(given->texts[0], FIXED_POINT) == 0;
-    if (inputs->fixed_point) {
+    inputs->as_preprocessed = strcmp(given->texts[0], AS_PREPROCESSED) == 0;
+    if (inputs->fixed_point || inputs->as_preprocessed) {
         inputs->variance = 1.0; /* where the point has no fixed point above 0 */
         return;
     }
@@ -104,8 +111,9 @@ static void variance_read(const eoc_key_row *row, const eoc_key_values *given, v
 
 static void variance_spell(const eoc_key_row *row, const void *section, eoc_text *out)
 {
-    if (((const eoc_probe *)section)->inputs.fixed_point) {
-        eoc_text_append(out, "%s", FIXED_POINT);
+    const eoc_inputs *inputs = &((const eoc_probe *)section)->inputs;
+    if (inputs->fixed_point || inputs->as_preprocessed) {
+        eoc_text_append(out, "%s", inputs->fixed_point ? FIXED_POINT : AS_PREPROCESSED);
     } else {
         eoc_key_number_spell(row, section, out);
     }
@@ -114,7 +122,7 @@ static void variance_spell(const eoc_key_row *row, const void *section, eoc_text
 static void variance_accepts(const eoc_key_row *row, eoc_text *out)
 {
     eoc_key_number_accepts(row, out);
-    eoc_text_append(out, ", or %s", FIXED_POINT);
+    eoc_text_append(out, ", or %s; of a dataset also %s", FIXED_POINT, AS_PREPROCESSED);
 }
 
 static const eoc_key_type variance_type = {.read = variance_read, .spell = variance_spell, .accepts = variance_accepts};
@@ -192,6 +200,20 @@ static const eoc_key_row keys[] = {
      .identity = true,
      .shorthand = true,
      .help = "which vectors x go through every network"},
+    {.name = "probe.inputs.dataset",
+     .type = &eoc_key_dataset,
+     .offset = offsetof(eoc_probe, inputs.dataset),
+     .fallback = "mnist10k",
+     .identity = true,
+     .is_read = images_are_read,
+     .help = "the data set whose first training images are the inputs"},
+    {.name = "probe.inputs.preprocessing",
+     .type = &eoc_key_preprocessing,
+     .offset = offsetof(eoc_probe, inputs.preprocessing),
+     .fallback = "unit_variance",
+     .identity = true,
+     .is_read = images_are_read,
+     .help = "what is done to every image first, with the statistics of the whole training set"},
     {.name = "probe.inputs.correlation",
      .type = &eoc_key_number,
      .offset = offsetof(eoc_probe, inputs.correlation),
@@ -208,7 +230,8 @@ static const eoc_key_row keys[] = {
      .max = 1e12,
      .fallback = "1",
      .identity = true,
-     .help = "|x|^2/N of every input; fixed_point: such that q^1 = q_star, where the point has a q_star above 0"},
+     .help = "|x|^2/N of every input; fixed_point: such that q^1 = q_star, where the point has a q_star above 0; of a "
+             "dataset, each scaled to it, and by default preprocessed: |image|^2/features as preprocessing leaves it"},
     {.name = "probe.inputs.points",
      .type = &eoc_key_count,
      .offset = offsetof(eoc_probe, inputs.points),
@@ -217,7 +240,7 @@ static const eoc_key_row keys[] = {
      .fallback = "64",
      .identity = true,
      .is_read = points_is_read,
-     .help = "number of inputs"},
+     .help = "number of inputs; of a dataset at most 64"},
     {.name = "probe.statistics",
      .type = &statistics_type,
      .offset = offsetof(eoc_probe, statistics),

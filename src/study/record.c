@@ -63,7 +63,7 @@ static const eoc_variable variables[] = {
      .long_name = "CRC-32 (zlib) of the unit's rows"},
     {"run", "effective_weight_variance", POINT(effective_weight_variance), NUMBER,
      .long_name = "sigma_w^2 of theory: sum over a unit's incoming weights of their variance"},
-    {"run", "input_variance", POINT(input_variance), NUMBER, .long_name = "|x|^2/N of the inputs"},
+    {"run", "input_variance", POINT(input_variance), NUMBER, .long_name = "|x|^2/N, mean over the inputs"},
 
     {"theory", "status", POINT(theory_status), .type = EOC_TYPE_UINT16, .units = "1",
      .long_name = "what holds at the point", .flag_name = theory_flag_name, .masks = 1,

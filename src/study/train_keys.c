@@ -18,68 +18,7 @@ static bool is_enabled(const void *section, eoc_text *why_not)
     return enabled;
 }
 
-/* -- dataset -- */
-
-static void dataset_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
-{
-    eoc_key_report(given, 0, eoc_data_source_parse(given->texts[0], eoc_key_field(row, section)));
-}
-
-static void dataset_spell(const eoc_key_row *row, const void *section, eoc_text *out)
-{
-    const eoc_data_source *source = eoc_key_const_field(row, section);
-    eoc_text_append(out, "%s", source->text);
-}
-
-static void dataset_accepts(const eoc_key_row *row, eoc_text *out)
-{
-    (void)row;
-    eoc_text_append(out, "the name or path of an HDF5 data set");
-    for (int i = 0; i < eoc_data_kind_count(); i++) {
-        eoc_text_append(out, ", %s(...)", eoc_data_kind_row(i)->name);
-    }
-}
-
-static const eoc_key_type dataset_type = {.read = dataset_read, .spell = dataset_spell, .accepts = dataset_accepts};
-
-/* -- rows of tables: preprocessing, loss -- */
-
-static const char *preprocessing_name(int row)
-{
-    return eoc_preprocessing_row(row)->name;
-}
-
-static eoc_words preprocessing_words(void)
-{
-    return (eoc_words){"preprocessing", eoc_preprocessing_count(), preprocessing_name};
-}
-
-static void preprocessing_read(const eoc_key_row *row, const eoc_key_values *given, void *section)
-{
-    const eoc_words words = preprocessing_words();
-    const eoc_preprocessing **field = eoc_key_field(row, section);
-    int found = 0;
-    const eoc_status status = eoc_words_find(&words, given->texts[0], &found);
-    *field = eoc_preprocessing_row(found);
-    eoc_key_report(given, 0, status);
-}
-
-static void preprocessing_spell(const eoc_key_row *row, const void *section, eoc_text *out)
-{
-    const eoc_preprocessing *const *field = eoc_key_const_field(row, section);
-    eoc_text_append(out, "%s", (*field)->name);
-}
-
-static void preprocessing_accepts(const eoc_key_row *row, eoc_text *out)
-{
-    const eoc_words words = preprocessing_words();
-    (void)row;
-    eoc_text_append(out, "one of ");
-    eoc_words_append(&words, out);
-}
-
-static const eoc_key_type preprocessing_type = {
-    .read = preprocessing_read, .spell = preprocessing_spell, .accepts = preprocessing_accepts};
+/* -- rows of a table: loss -- */
 
 static const char *loss_name(int row)
 {
@@ -290,8 +229,8 @@ static const eoc_key_type statistics_type = {
     .name = "train." word, .type = sort, .offset = offsetof(eoc_train, member), .identity = true, .is_read = is_enabled
 
 static const eoc_key_row keys[] = {
-    {KEY("dataset", dataset, &dataset_type), .fallback = "mnist10k", .shorthand = true, .help = "what is learnt"},
-    {KEY("preprocessing", preprocessing, &preprocessing_type), .fallback = "unit_variance",
+    {KEY("dataset", dataset, &eoc_key_dataset), .fallback = "mnist10k", .shorthand = true, .help = "what is learnt"},
+    {KEY("preprocessing", preprocessing, &eoc_key_preprocessing), .fallback = "unit_variance",
      .help = "what is done to every sample first; unit_variance: |x|^2/features = 1"},
     {KEY("train_samples", train_samples, &eoc_key_count), .max = 1e9, .fallback = "0",
      .help = "the first so many samples of the training set; 0: all"},

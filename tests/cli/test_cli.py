@@ -385,9 +385,10 @@ def test_version(tmp_path):
         assert library in result.stdout, result.stdout
 
 
-@pytest.mark.parametrize("kind, names", [("activations", ACTIVATIONS), ("initializers", INITIALIZERS)])
+@pytest.mark.parametrize("kind, names", [
+    ("activations", [*ACTIVATIONS, "crelu"]), ("initializers", [*INITIALIZERS, "looks_linear", "looks_linear_gaussian"])])
 def test_list_prints_every_kind(kind, names, tmp_path):
-    """eoc list prints exactly the activations (13) and initializers (11) there are, with formula and source, alone and in all."""
+    """eoc list prints exactly the activations and initializers there are, with formula and source, alone and in all."""
     for arguments in ([kind], []):
         result = eoc("list", *arguments, cwd=tmp_path)
         assert result.returncode == 0 and result.stderr == ""
@@ -395,7 +396,7 @@ def test_list_prints_every_kind(kind, names, tmp_path):
         assert set(names) <= set(rows)
         assert not arguments or len(rows) == len(names)
         for name in names:
-            assert re.search(r"(z|\(|fan_in).*  \[.+\]$", rows[name]), rows[name]
+            assert re.search(r"(z|\(|fan_in|1/N).*  \[.+\]$", rows[name]), rows[name]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -31,6 +31,8 @@ SWEEPS = {
     "few layers": SWEEP.replace("[1, 3, 8]", "[2, 40, 9, 1, 3, 8]") + "probe: {layers: log 5}\n",
     "widths and spectra": SWEEP.replace("[2, 17]", "[30, 2, 17, 5, 40, 3]")
                           + "probe: {statistics: [forward, gradient, jacobian, spectrum], spectrum_modes: 20}\n",
+    "images": SWEEP.replace("[2, 17]", "[5, 17]") + "probe: {inputs: {kind: dataset, dataset: 'gaussian_classes(features=12)', "
+              "preprocessing: raw, points: 5}}\n",
     "training": """
 seed: 2
 grid: {activation: tanh, weight_variance: [1, 2], width: [8, 12], depth: 2, replica: 5}

@@ -27,7 +27,7 @@ HEADERS = {
     "model": "activation initializer architecture weights",
     "theory": "mean_field critical spectrum kernel",
     "grid": "grid generator key part",
-    "study": "probe record advise cost data loss optimizer net train study",
+    "study": "inputs probe record advise cost data loss optimizer net train study",
     "config": "sweep",
     "file": "store view merge checkpoint dataset",
     "run": "plan run theory_file simulate share_data merge_files",

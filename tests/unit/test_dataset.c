@@ -535,6 +535,59 @@ static void loads_what_is_asked(void **state)
     eoc_data_clear(&data);
 }
 
+/* What a probe's inputs ask for: the first images as they are among all of them, and whether they are the same. */
+static void keeps_images(void **state)
+{
+    (void)state;
+    enum { KEPT = 7, FEATURES = 20, ALL = 30 };
+    char text[] = "gaussian_classes(features=20, train=30, test=4)";
+    for (int row = 0; row < eoc_preprocessing_count(); row++) {
+        eoc_inputs inputs = {.points = KEPT, .preprocessing = eoc_preprocessing_row(row)};
+        assert_int_equal(eoc_data_source_parse(text, &inputs.dataset), EOC_OK);
+        eoc_dataset_request request = eoc_dataset_request_of(&inputs, 4, NULL), whole = request;
+        eoc_data some, all, other;
+        whole.kept = 0;
+        assert_int_equal(eoc_dataset_load(&request, &some), EOC_OK);
+        assert_int_equal(eoc_dataset_load(&whole, &all), EOC_OK);
+        assert_true(some.train_count == KEPT && some.test_count == 1 && all.train_count == ALL);
+        assert_memory_equal(some.train_x, all.train_x, sizeof(float) * KEPT * FEATURES);
+        request.seed = 5;
+        assert_int_equal(eoc_dataset_load(&request, &other), EOC_OK);
+        assert_true(eoc_dataset_images_checksum(&some) != eoc_dataset_images_checksum(&other));
+        some.test_x[0] += 1.0f; /* is no image of a probe */
+        const uint32_t sum = eoc_dataset_images_checksum(&some);
+        some.train_x[KEPT * FEATURES - 1] += 1.0f;
+        assert_true(sum != eoc_dataset_images_checksum(&some));
+        some.train_x[KEPT * FEATURES - 1] = all.train_x[KEPT * FEATURES - 1];
+        assert_true(sum == eoc_dataset_images_checksum(&some));
+        request.kept = ALL + 1;
+        eoc_data_clear(&other);
+        assert_int_equal(eoc_dataset_load(&request, &other), EOC_OK);
+        assert_int_equal(other.train_count, ALL);
+        eoc_data_clear(&some);
+        eoc_data_clear(&all);
+        eoc_data_clear(&other);
+    }
+    /* Of a file too; statistics are those of all its images, be it that one is kept. */
+    write_good("digits.h5");
+    for (int row = 0; row < eoc_preprocessing_count(); row++) {
+        eoc_inputs inputs = {.points = 1, .preprocessing = eoc_preprocessing_row(row)};
+        assert_int_equal(eoc_data_source_parse("digits", &inputs.dataset), EOC_OK);
+        eoc_dataset_request request = eoc_dataset_request_of(&inputs, 4, NULL), whole = request;
+        eoc_data some, all, sizes;
+        whole.kept = 0;
+        assert_int_equal(eoc_dataset_load(&request, &some), EOC_OK);
+        assert_int_equal(eoc_dataset_load(&whole, &all), EOC_OK);
+        assert_true(some.train_count == 1 && some.test_count == 1 && all.train_count > 1);
+        assert_memory_equal(some.train_x, all.train_x, sizeof(float) * (size_t)all.features);
+        assert_int_equal(eoc_dataset_sizes(&request, &sizes), EOC_OK);
+        assert_int_equal(sizes.features, all.features);
+        assert_true(sizes.train_count >= 1);
+        eoc_data_clear(&some);
+        eoc_data_clear(&all);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -550,6 +603,7 @@ int main(void)
         TEST(order_of_the_search),
         TEST(helpful_when_missing),
         TEST(loads_what_is_asked),
+        TEST(keeps_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
