@@ -10,8 +10,8 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray
-from conftest import (DONE, GRID, PENDING, assert_quiet, assert_same_bits, dimensions, eoc, kill_group, row_checksum, run, sentences, start,
-                      write_sweep)
+from conftest import (DONE, GRID, PENDING, assert_quiet, assert_same_bits, dimensions, eoc, kill_group, own_files, row_checksum, run,
+                      sentences, start, write_sweep)
 from numpy_net import (OPTIMIZERS, READOUT, TANGENT, LayeredNet, Net, Training, epoch_order, join, key_of, normals, philox4x32, read_checkpoint,
                        split, threefry4x64)
 
@@ -229,7 +229,7 @@ def finish(folder, long_reference):
     result = eoc("run", "sweep.yaml", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert_same_bits(folder / "sweep.h5", long_reference)
-    assert {item.name for item in folder.iterdir()} == {"sweep.yaml", "sweep.h5"}
+    assert own_files(folder) == {"sweep.yaml", "sweep.h5"}
 
 
 @pytest.mark.parametrize("ranks", [None, 2], ids=["alone", "mpirun"])

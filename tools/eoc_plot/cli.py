@@ -8,7 +8,7 @@ from typing import Callable
 from .errors import PlotError
 
 try:
-    from . import advise, depth, phase, shattering, style
+    from . import advise, depth, phase, shattering, style, train, trained
     from .result import Result
 except ImportError as error:  # the packages of the distribution, or of the environment that EOC_PYTHON names
     sys.exit(f"eoc-plot: needs h5py, numpy and matplotlib ({error}); install python3-h5py and python3-matplotlib, "
@@ -100,6 +100,45 @@ def depth_options(parser):
     parser.add_argument("--curves", metavar="N", type=int, default=5, help="how many weight variances (default 5)")
 
 
+def select_option(parser):
+    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
+                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
+
+
+def step_number(text):
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is no step (0, 1, ...)")
+    return int(text)
+
+
+def share(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected an accuracy between 0 and 1")
+    return number
+
+
+def train_options(parser):
+    output_options(parser, "the result file of a sweep that trains")
+    parser.add_argument("--show", choices=tuple(train.VIEWS),
+                        help="map: over weight variance and depth; curves: against the step; times: learning time and final accuracy "
+                             "against the depth (default: what the file varies)")
+    parser.add_argument("--statistic", metavar="NAME", action="append", default=[], help=f"{', '.join(trained.MEASURES)}; repeatable")
+    select_option(parser)
+    parser.add_argument("--learning-rate", metavar="RATE", default=trained.BEST,
+                        help="one of the file's learning rates (default best: each network's own)")
+    parser.add_argument("--step", metavar="N", type=step_number, action="append",
+                        help="map: the recorded step nearest to N, repeatable (default: the last)")
+    parser.add_argument("--trained", metavar="A", type=share, default=0.5,
+                        help="map: the accuracy from which on a network counts as trainable (default 0.5)")
+    parser.add_argument("--xi", metavar="M,...", type=multiples, help="map: lines at these multiples of the depth scale xi_c (default 1,6)")
+    parser.add_argument("--along", metavar="AXIS", help="curves: a line for each value of weight_variance, depth, learning_rate, ...")
+    parser.add_argument("--curves", metavar="N", type=int, default=5, help="curves: how many (default 5)")
+
+
 @dataclass(frozen=True)
 class Picture:
     """A subcommand: what it shows, an example, its own options, and the function that draws it."""
@@ -121,6 +160,8 @@ PICTURES = {
     "shattering": Picture("gradients along an interval beside noise, their autocorrelations, correlation against depth",
                           "eoc-plot shattering gradients.h5 --correlation correlation.h5", shattering_options, shattering.draw,
                           common=shattering_common),
+    "train": Picture("how training went: a map over weight variance and depth with multiples of xi_c, learning curves, learning times",
+                     "eoc-plot train learning.h5 --show curves --along depth", lambda parser: None, train.draw, common=train_options),
     "advise": Picture("the initializers that eoc advise --json compares",
                       "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),
 }

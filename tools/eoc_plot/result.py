@@ -14,7 +14,7 @@ NAME_AXES = ("architecture", "activation", "initializer")
 NUMBER_AXES = ("width", "depth", "weight_variance", "bias_variance")
 POINT_AXES = NAME_AXES + NUMBER_AXES
 GRID_AXES = POINT_AXES + ("replica",)
-GROUPS = ("probe", "theory", "run")
+GROUPS = ("probe", "theory", "run", "train")
 
 PENDING, RUNNING, DONE, DIVERGED, FAILED = range(5)
 
@@ -51,8 +51,8 @@ class Result:
 
     def _check_schema(self):
         version = self.file.attrs.get("schema_version")
-        if version is None or not any(group in self.file for group in ("probe", "theory")):
-            raise PlotError(f"{self.path}: not an eoc result file (schema_version and a probe or theory group are missing)")
+        if version is None or not any(group in self.file for group in ("probe", "theory", "train")):
+            raise PlotError(f"{self.path}: not an eoc result file (schema_version and a probe, theory or train group are missing)")
         if as_text(version).split(".")[0] != "1":
             raise PlotError(f"{self.path}: written with schema {as_text(version)}, this program reads 1.x")
 
@@ -74,7 +74,7 @@ class Result:
 
     def variables(self):
         """Full names of everything that has values over the grid."""
-        scales = set(GRID_AXES) | {"layer", "mode", "lag", "input", "other_input"}
+        scales = set(GRID_AXES) | {"layer", "mode", "lag", "input", "other_input", "learning_rate", "step"}
         return [f"{group}/{name}" for group in GROUPS if group in self.file
                 for name in self.file[group] if name not in scales]
 

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Losses and accuracies against the step, and how long learning takes against the depth."""
+import itertools
+import sys
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.lines import Line2D
+
+from . import style, trained
+from .depth import evenly
+from .errors import PlotError, UsageError, suggestion
+from .reduce import average, statuses
+from .result import DONE, NAME_AXES, NUMBER_AXES, POINT_AXES
+from .rows import heading, make_rows, subtitle
+
+ALONG = ("weight_variance", "depth", "learning_rate", "initializer", "activation", "architecture", "width", "bias_variance")
+MOST_CURVES = 10
+NEVER_MARGIN = 1.35  # above the last step, where those that never learnt are drawn
+
+
+@dataclass
+class Curve:
+    chosen: dict
+    rate: object  # trained.BEST or an index
+    label: str
+    colour: tuple
+
+
+def colours_of(count, ordered):
+    """Shades of one scale for numbers, different colours for names."""
+    if ordered:
+        return matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, count))
+    return [matplotlib.colormaps["tab10"](k % 10) for k in range(count)]
+
+
+def replica_axis(result):
+    return np.arange(len(result.axes["replica"]))
+
+
+# -- learning curves --
+
+def choose_along(result, chosen, options):
+    """The axis whose values are the curves: as asked, else the first that varies."""
+    counts = {axis: len(trained.rates(result)) if axis == "learning_rate" else len(chosen[axis]) for axis in ALONG}
+    if options.along is not None:
+        if options.along not in counts:
+            raise UsageError(f"unknown axis {options.along} for --along{suggestion(options.along, ALONG)}")
+        return options.along
+    if options.learning_rate != trained.BEST:
+        counts["learning_rate"] = 1
+    return next((axis for axis in ALONG if counts[axis] > 1), "weight_variance")
+
+
+def curves_of(result, row, along, options):
+    """The curves of one row of panels."""
+    if along == "learning_rate":
+        places = evenly(len(trained.rates(result)), options.curves)
+        found = [(row.chosen, int(k), style.number(trained.rates(result)[k])) for k in places]
+    else:
+        indices = row.chosen[along]
+        places = np.arange(len(indices)) if along in NAME_AXES else evenly(len(indices), options.curves)
+        rate = trained.rate_of(result, options.learning_rate)
+        found = [({**row.chosen, along: int(indices[k])}, rate, plain_value(along, result.axes[along][indices[k]])) for k in places]
+    colours = colours_of(len(found), along not in NAME_AXES)
+    return [Curve(*curve, colour) for curve, colour in zip(found, colours)]
+
+
+def plain_value(axis, value):
+    return style.plain_text(value) if axis in NAME_AXES else style.number(value)
+
+
+def along_symbol(along):
+    if along in style.AXIS_SYMBOLS:
+        return f"${style.AXIS_SYMBOLS[along]}$"
+    return along.replace("_", " ")
+
+
+def curve_values(result, curve, name):
+    """The mean over replicas at every recorded step."""
+    return average(trained.measured(result, f"train/{name}", (), curve.chosen, curve.rate), False, "linear")
+
+
+def draw_curve(axes, result, curve, name, dashes):
+    """One line with a band of the standard error; whether it has any value."""
+    mean, x = curve_values(result, curve, name), trained.steps(result)
+    axes.plot(x, mean.value, color=curve.colour, linewidth=1.3, linestyle=dashes)
+    if dashes == "-" and np.isfinite(mean.error).any():
+        axes.fill_between(x, mean.value - mean.error, mean.value + mean.error, color=curve.colour, alpha=0.25, linewidth=0)
+    return bool(np.isfinite(mean.value).any())
+
+
+def measures_asked_for(result, options):
+    """Names without test_, each a column of panels."""
+    if options.statistic:
+        names = [trained.measure(name).short.removeprefix("test_") for name in options.statistic]
+        if "learning_time" in names:
+            raise UsageError("learning_time is not recorded by step; --show times draws it")
+        return list(dict.fromkeys(names))
+    return [name for name in ("accuracy", "loss") if np.isfinite(result.file[f"train/final_{name}"][()]).any()] or ["loss"]
+
+
+def draw_curves(result, chosen, asked, options):
+    """The figure of `eoc-plot train --show curves`."""
+    if options.curves < 1:
+        raise UsageError(f"--curves {options.curves}: at least one curve is needed")
+    along = choose_along(result, chosen, options)
+    shown = () if along == "learning_rate" else (along,)
+    rows, varied = make_rows(result, chosen, asked, shown)
+    names = measures_asked_for(result, options)
+    figure, panels = style.new_figure(len(rows), len(names), 4.6, 3.2, extra_width=1.8)
+    any_value = False
+    for i, row in enumerate(rows):
+        curves = curves_of(result, row, along, options)
+        for j, name in enumerate(names):
+            for curve in curves:
+                any_value |= draw_curve(panels[i, j], result, curve, name, "-")
+                draw_curve(panels[i, j], result, curve, f"test_{name}", (0, (3, 1.5)))
+            finish_curves(panels[i, j], result, row.name, name)
+    if not any_value:
+        raise PlotError(f"{result.path}: no network of this selection is done yet, or every training diverged at once")
+    entries = [Line2D([], [], color=curve.colour, linewidth=1.6, label=curve.label) for curve in curves]
+    entries += [Line2D([], [], color="0.3", linewidth=1.3, linestyle=dashes, label=words)
+                for dashes, words in (("-", "training set"), ((0, (3, 1.5)), "test set"))]
+    panels[0, -1].legend(handles=entries, title=along_symbol(along), loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0,
+                         frameon=False, title_fontsize=style.SMALL + 1)
+    fixed = subtitle(result, rows, varied, shown, [trained.measure(name) for name in names])
+    rate = [] if along == "learning_rate" else [trained.rate_text(result, trained.rate_of(result, options.learning_rate))]
+    style.add_title(figure, heading(result, options.title), ", ".join([fixed, *rate]))
+    style.add_footnote(figure, curve_notes(result, rows))
+    for axes in panels[:-1].ravel():
+        axes.set_xlabel("")
+    return figure
+
+
+def curve_notes(result, rows):
+    notes = []
+    if len(rows[0].chosen["replica"]) > 1:
+        notes.append("Lines: mean over replicas; band: standard error. A training that diverged ends there.")
+    return notes
+
+
+def finish_curves(axes, result, name, short):
+    axes.set_xscale("symlog", linthresh=1.0)
+    last = trained.steps(result)[-1]
+    axes.set_xlim(0, last * 1.05)
+    axes.xaxis.set_major_formatter(style.ticker.FuncFormatter(lambda value, _: style.number(value)))
+    axes.set_xlabel("step")
+    axes.set_ylabel(trained.MEASURES[short][0].removeprefix("training "))
+    if short == "loss":
+        axes.set_yscale("log", nonpositive="clip")
+        style.set_scale(axes, "y", True)
+    else:
+        axes.set_ylim(0, 1)
+    finish_panel(axes, name)
+
+
+def finish_panel(axes, name):
+    axes.set_title(name, loc="left")
+    axes.grid(True, color="0.92", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+# -- learning times --
+
+def combinations(result, chosen, x):
+    """A curve for every combination of the values that vary, but along x."""
+    varied = [axis for axis in POINT_AXES if axis != x and len(chosen[axis]) > 1]
+    products = list(itertools.product(*(chosen[axis] for axis in varied)))
+    if len(products) > MOST_CURVES:
+        print(f"eoc-plot: the first {MOST_CURVES} of {len(products)} combinations of {' and '.join(varied)} are drawn; "
+              "--select AXIS=VALUE chooses others", file=sys.stderr)
+    found = []
+    for values in products[:MOST_CURVES]:
+        own = dict(zip(varied, map(int, values)))
+        fixed = {axis: own.get(axis, int(chosen[axis][0])) for axis in POINT_AXES if axis != x}
+        label = ", ".join(style.value_text(axis, result.axes[axis][index]) for axis, index in own.items())
+        found.append(({**fixed, x: chosen[x], "replica": chosen["replica"]}, label))
+    return found, varied
+
+
+def median_time(times, done):
+    """Median over replicas with 'never' beyond all others, and the least and greatest of those that learnt."""
+    ordered = np.sort(np.where(np.isnan(times), np.inf, times), axis=-1)
+    count = done.sum(axis=-1)
+    ordered = np.where(done.any(axis=-1, keepdims=True), ordered, np.nan)
+    # Units that are not done sort to the end with 'never' and are left out by the count.
+    low = np.take_along_axis(ordered, np.maximum(count - 1, 0)[..., np.newaxis] // 2, axis=-1)[..., 0]
+    high = np.take_along_axis(ordered, (count // 2)[..., np.newaxis].clip(max=ordered.shape[-1] - 1), axis=-1)[..., 0]
+    learnt = np.isfinite(times).any(axis=-1)
+    least = np.where(learnt, np.min(np.where(np.isnan(times), np.inf, times), axis=-1), np.nan)
+    greatest = np.where(learnt, np.max(np.where(np.isnan(times), -np.inf, times), axis=-1), np.nan)
+    return 0.5 * (low + high), least, greatest
+
+
+def dodge(x, place, count, log):
+    """Curves beside one another, so that none hides another."""
+    shift = 0.006 * (place - 0.5 * (count - 1))
+    return x * np.exp(shift * np.log(x[-1] / x[0])) if log else x + shift * (x[-1] - x[0])
+
+
+def draw_time(axes, x, values, curve, last):
+    """Median with bars from the least to the greatest; never as a triangle above the last step."""
+    median, least, greatest = values
+    known = np.isfinite(median)
+    bars = np.array([median - least, greatest - median])[:, known].clip(min=0)
+    axes.errorbar(x[known], median[known], yerr=bars if bars.any() else None, fmt="o-", color=curve.colour, markersize=4, linewidth=1.3,
+                  elinewidth=0.9, capsize=2, zorder=3)
+    never = np.isinf(median)
+    axes.plot(x[never], np.full(never.sum(), NEVER_MARGIN * last), "^", color=curve.colour, markerfacecolor="white", markersize=5.5,
+              linestyle="none", zorder=3, clip_on=False)
+    return bool(never.any())
+
+
+def draw_final(axes, result, x, curve, name, axis):
+    mean = average(trained.measured(result, f"train/final_{name}", (axis,), curve.chosen, curve.rate), False, "linear")
+    axes.errorbar(x, mean.value, yerr=None if np.isnan(mean.error).all() else np.nan_to_num(mean.error), fmt="o-", color=curve.colour,
+                  markersize=4, linewidth=1.3, elinewidth=0.9, capsize=2)
+
+
+def times_axis(chosen, options):
+    """What learning times are drawn against."""
+    return next((axis for axis in ("depth", "width", "weight_variance", "bias_variance") if len(chosen[axis]) > 1), "depth")
+
+
+def draw_times(result, chosen, asked, options):
+    """The figure of `eoc-plot train --show times`."""
+    axis = times_axis(chosen, options)
+    assert axis in NUMBER_AXES
+    rate = trained.rate_of(result, options.learning_rate)
+    combined, varied = combinations(result, chosen, axis)
+    colours = colours_of(len(combined), False)
+    curves = [Curve(own, rate, label, colours[k]) for k, (own, label) in enumerate(combined)]
+    final = options.statistic or ["accuracy" if np.isfinite(result.file["train/final_accuracy"][()]).any() else "loss"]
+    final = [trained.measure(name).short for name in final if trained.measure(name).short != "learning_time"]
+    figure, panels = style.new_figure(1, 1 + len(final), 4.6, 3.6, extra_width=2.2 if len(curves) > 1 else 0.4)
+    values, last = result.axes[axis][chosen[axis]], int(trained.steps(result)[-1])
+    log = style.wants_log(values)
+    never = undone = False
+    for k, curve in enumerate(curves):
+        status = statuses(result, (axis,), curve.chosen)
+        times = trained.measured(result, "train/learning_time", (axis,), curve.chosen, rate)
+        done = np.ones(times.shape, bool) if status is None else np.broadcast_to(status == DONE, times.shape)
+        undone |= not done.all()
+        x = dodge(values.astype(float), k, len(curves), log)
+        never |= draw_time(panels[0, 0], x, median_time(times, done), curve, last)
+        for j, name in enumerate(final):
+            draw_final(panels[0, 1 + j], result, x, curve, name, axis)
+    finish_times(result, panels[0], values, axis, log, final, last)
+    if len(curves) > 1:
+        panels[0, -1].legend(handles=[Line2D([], [], color=c.colour, marker="o", markersize=4, linewidth=1.3, label=c.label) for c in curves],
+                             loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False)
+    style.add_title(figure, heading(result, options.title), times_subtitle(result, chosen, axis, varied, rate))
+    style.add_footnote(figure, times_notes(never, undone, last, len(chosen["replica"])))
+    return figure
+
+
+def times_subtitle(result, chosen, axis, varied, rate):
+    parts = [style.value_text(a, result.axes[a][chosen[a][0]]) for a in POINT_AXES
+             if a != axis and a not in varied and not (a == "architecture" and result.axes[a][chosen[a][0]] == "fully_connected")]
+    return ", ".join([*parts, style.replica_text(len(chosen["replica"])), trained.rate_text(result, rate)])
+
+
+def times_notes(never, undone, last, replicas):
+    notes = ["Points: median over replicas, bars from the least to the greatest."] if replicas > 1 else []
+    if never:
+        notes.append(f"Triangles: not learnt in {last} steps" + (" by half of the replicas." if replicas > 1 else "."))
+    if undone:
+        notes.append("Networks that are not done yet are left out.")
+    return notes
+
+
+def finish_times(result, row, values, axis, log, final, last):
+    held = trained.threshold(result)
+    row[0].set_ylabel("learning time in steps" + (f" (to {held})" if held else ""))
+    row[0].set_ylim(max(row[0].get_ylim()[0], 0.7), 1.7 * last)
+    style.set_scale(row[0], "y", True)
+    for axes, name in zip(row[1:], final):
+        axes.set_ylabel(f"{trained.MEASURES[name][0]} after {last} steps")
+        if name.endswith("loss"):
+            style.set_scale(axes, "y", True)
+        else:
+            axes.set_ylim(0, 1)
+    for axes in row:
+        axes.set_xlim(*(style.cell_edges(values, log)[[0, -1]] if len(values) > 1 else (0, 2 * values[0])))
+        style.set_scale(axes, "x", log)
+        axes.set_xlabel(style.axis_label(axis))
+        finish_panel(axes, "")
