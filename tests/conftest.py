@@ -65,6 +65,11 @@ def start(*arguments, cwd, ranks=None):
                             start_new_session=True)
 
 
+def own_files(folder):
+    """Names of the files in a folder that are not Open MPI's: beside every file it opens it tries a lock, and a kill then leaves that."""
+    return {item.name for item in folder.iterdir() if ".locktest." not in item.name}
+
+
 def kill_group(process):
     """SIGKILL for mpirun and every rank: as a node that goes down."""
     session = process.pid

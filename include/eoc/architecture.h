@@ -116,6 +116,22 @@ typedef struct {
     double gamma2, epsilon;
 } eoc_gates;
 
+/** What a layer does to its input, one after the other; a normalization that the network does not have is passed over.
+ */
+typedef enum {
+    EOC_DO_NOTHING, /* the end of a list */
+    EOC_DO_MATRIX,  /* u = W u + b */
+    EOC_DO_NORM,    /* u = norm(u) */
+    EOC_DO_PHI,     /* u = phi(u), and what dropout leaves of it */
+    EOC_DO_FORK,    /* s = u */
+    EOC_DO_ADD      /* u = skip s + branch u */
+} eoc_layer_doing;
+
+typedef struct {
+    const eoc_layer_doing *doings; /* up to EOC_DO_NOTHING */
+    double skip, branch;
+} eoc_layer_form;
+
 struct eoc_architecture_kind {
     const char *name;
     const char *formula;
@@ -130,6 +146,8 @@ struct eoc_architecture_kind {
     eoc_layer_needs (*needs)(const eoc_network *network);
     /** Values of h^l, l = 0..L. */
     int (*width)(const eoc_network *network, int l);
+    /** Layer l as a list: the same as forward, for who stores the weights (eoc/net.h). */
+    eoc_layer_form (*form)(const eoc_network *network, int l);
     /** The weight matrix of layer l, the first of several. */
     eoc_matrix (*weights)(const eoc_network *network, int l);
     /** Layer l: from h^(l-1) and its tangents to the layer, h overwritten by h^l and its tangents. */
@@ -170,6 +188,17 @@ double eoc_network_effective(const eoc_network *network);
 
 /** The width that a grid's `width` stands for: less where the architecture matches the parameters of one feature. */
 int eoc_network_width(const eoc_architecture *architecture, const eoc_activation *activation, int width);
+
+eoc_norm eoc_network_norm(const eoc_network *network);
+
+/** The probability with which dropout keeps a feature; 1: no dropout. */
+double eoc_network_keep(const eoc_network *network);
+
+/** Values of the features of a layer. */
+int eoc_network_features(const eoc_network *network);
+
+/** Matrix `which` (0, 1) of layer l, and whose biases are column `which` of the layer's stream. */
+eoc_matrix eoc_network_matrix(const eoc_network *network, int l, uint32_t which);
 
 /** What serves both. */
 eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b);

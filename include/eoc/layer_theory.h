@@ -30,6 +30,8 @@
 #include "eoc/architecture.h"
 #include "eoc/mean_field.h"
 
+enum { EOC_LAYER_THEORY_LEAST_BATCH = 4 }; /* inputs that batch normalization must have for its theory */
+
 typedef struct eoc_layer_theory eoc_layer_theory;
 
 /**

@@ -3,8 +3,10 @@
  * A network with stored weights that learns from batches of samples. Serial.
  *
  * z^1 = W^1 x + b^1, h^l = phi(z^l), z^l = W^l h^(l-1) + b^l, l = 2..L, read-out y = W^(L+1) h^L + b^(L+1): depth L
- * counts the hidden layers, the first of which takes the sample. Initial hidden weights are those of the explicit
- * sampler of the same network; the read-out is normal with variance readout_variance/N, its biases zero.
+ * counts the hidden layers, the first of which takes the sample. Other architectures have other layers between x and
+ * h^L (eoc/architecture.h). Initial hidden weights are those of the explicit sampler of the same network; the read-out
+ * is normal with variance readout_variance over its fan-in, its biases zero. All parameters learn, of a normalization
+ * gamma and beta of every unit too, which start at the architecture's; so does each half of a mirrored matrix.
  *
  * The same source is compiled for float (training) and for double (checks of its derivatives): a file that includes
  * this header with EOC_REAL_DOUBLE defined sees the second, named eoc_net_f64_..., else the first, eoc_net_f32_....
@@ -25,11 +27,30 @@
 #define EOC_NET(name) eoc_net_f32_##name
 #endif
 
-/** W (fan_out, fan_in), then b (fan_out), from `offset` on in the parameters. Layer L + 1 is the read-out. */
+/** W (fan_out, fan_in), then b (fan_out), from `offset` on in the parameters: a matrix of a layer. */
 typedef struct {
     int fan_out, fan_in;
     size_t offset, count;
+    int layer;      /* L + 1: the read-out */
+    uint32_t which; /* of the layer's matrices */
 } eoc_net_layer;
+
+/** What is done to the values of the samples at one place of the network: a row of the table in net_parts.c. */
+typedef struct eoc_net_part_kind eoc_net_part_kind;
+
+/** One such place. Its parameters, gamma then beta of a normalization, else as eoc_net_layer, lie at `offset`. */
+typedef struct {
+    const eoc_net_part_kind *kind;
+    int layer, fan_in, width; /* values of a sample that come in and go out */
+    size_t offset, count;
+    double skip, branch; /* of a sum */
+    const eoc_real *in;  /* (batch, fan_in): what came in last */
+    eoc_real *out;       /* (batch, width); NULL: what came in goes on */
+    eoc_real *slope;     /* (batch, width): of phi, with its mask */
+    eoc_real *x;         /* (batch, width): of a normalization, as eoc_net_norm has it */
+    eoc_real *inverse;   /* (batch) or (width): likewise */
+    eoc_real *running;   /* (2, width): mean and variance to go by; NULL: not of a batch */
+} eoc_net_part;
 
 /** What the largest network takes; one of these a rank, reused from network to network. */
 typedef struct {
@@ -38,20 +59,27 @@ typedef struct {
     int batch;             /* samples at a time */
     int num_states;        /* arrays of the optimizer beside the parameters */
     bool whole_gradient;   /* keep the gradient of all layers: for clipping by its norm, and for checks */
+    eoc_layer_needs needs; /* of all the networks */
 } eoc_net_limits;
 
 typedef struct {
     eoc_net_limits limits;
     eoc_network network;
-    eoc_net_layer *layers; /* (depth + 1), layer l at l - 1 */
-    size_t num_parameters;
+    int num_layers, num_parts;
+    eoc_net_layer *layers; /* (num_layers): matrices, the read-out last; of a plain network that of layer l at l - 1 */
+    eoc_net_part *parts;   /* (num_parts) in the order of the way up */
+    size_t num_parameters, num_running;
     eoc_real *parameters;                   /* (num_parameters) */
     eoc_real *states[EOC_OPTIMIZER_STATES]; /* (num_parameters) each */
     eoc_real *gradient;                     /* (num_parameters), or those of one layer */
-    eoc_real *h;                            /* (depth, batch, width): h^l */
-    eoc_real *slope;                        /* (depth, batch, width): phi'(z^l) */
+    eoc_real *running;                      /* (num_running): of all parts */
+    int64_t averaged;                       /* training steps that they are of */
+    eoc_real *kept;                         /* what parts leave for the way back */
     eoc_real *output;                       /* (batch, outputs): y, then dE/dy */
-    eoc_real *dz, *dh;                      /* (batch, width) */
+    eoc_real *dz, *dh;                      /* (batch, features width) */
+    eoc_real *z;                            /* (batch, width): what need not be kept */
+    eoc_real *stream;                       /* (batch, width): a derivative, while it passes by a block */
+    eoc_real *moments;                      /* (2, width) */
 } eoc_net;
 
 /** EOC_ERR_NOMEM where there is no room. Owned by the caller, ended by destroy. */
@@ -70,8 +98,17 @@ typedef struct {
     bool (*tick)(void *context);
 } eoc_net_host;
 
-/** y of n <= batch samples x (n, features), in net->output. False when given up. */
-bool EOC_NET(forward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_host *host);
+/**
+ * y of n <= batch samples x (n, features), in net->output. False when given up.
+ *
+ * @param step  of training, from 1: normalizations over the batch take the means of these samples and add them to their
+ *              running averages, dropout has this step's masks. 0: the network as it is used, without dropout, with
+ *              the running averages, or before the first step with the means of these samples.
+ *
+ * A running average of mean and (unbiased) variance is the plain one of the first ten steps, then moves by a tenth of
+ * its distance each step.
+ */
+bool EOC_NET(forward)(eoc_net *net, const eoc_real *x, int n, int64_t step, const eoc_net_host *host);
 
 /**
  * The loss of the samples that went forward, added up, and how many have their greatest output at their label; net->
@@ -92,9 +129,9 @@ typedef struct {
 } eoc_net_step;
 
 /**
- * From dE/dy in net->output back through the layers: every layer's parameters make their step as soon as nothing below
- * needs them; with clipping after the last. With `step` NULL only the gradient is computed (whole_gradient). False when
- * given up: some layers have made their step.
+ * From dE/dy in net->output, after a step's forward, back through the layers: every layer's parameters make their step
+ * as soon as nothing below needs them; with clipping after the last. With `step` NULL only the gradient is computed
+ * (whole_gradient). False when given up: some layers have made their step.
  */
 bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host);
 

@@ -35,6 +35,23 @@ typedef struct {
     double parameters[EOC_MAX_PARAMETERS];
 } eoc_optimizer;
 
+/** A normalization of rows of n values while it trains, with what its derivative needs. */
+typedef struct {
+    const eoc_real *gamma, *beta; /* (n) */
+    double epsilon;
+    eoc_real *mean, *variance; /* (n): of the batch, or those to go by; of batch normalization alone */
+    eoc_real *x;               /* (rows, n): (u - mean)/sqrt(variance + epsilon) */
+    eoc_real *inverse;         /* (n) or (rows): 1/sqrt(variance + epsilon) */
+} eoc_net_norm;
+
+/** The loops of one rule. y may be u. */
+typedef struct {
+    /** y = norm(u), both (rows, n), noting mean, variance, x and inverse. */
+    void (*forward)(const eoc_net_norm *norm, const eoc_real *u, eoc_real *y, size_t rows, size_t n);
+    /** d from dE/dy to dE/du; sums (2, n): dE/dgamma, dE/dbeta */
+    void (*backward)(const eoc_net_norm *norm, eoc_real *d, eoc_real *sums, size_t rows, size_t n);
+} eoc_net_norm_loops;
+
 /** Loops over entries, for this processor. */
 typedef struct {
     /** z (rows, n) += b, every row */
@@ -43,6 +60,19 @@ typedef struct {
     void (*multiply_and_sum)(const eoc_real *slope, eoc_real *dz, eoc_real *sums, size_t rows, size_t n);
     /** sums (n) of the columns of dz (rows, n) */
     void (*sum_columns)(const eoc_real *dz, eoc_real *sums, size_t rows, size_t n);
+    /** d *= slope, both (n) */
+    void (*multiply)(const eoc_real *slope, eoc_real *d, size_t n);
+    /** d (rows, 2 n) to d (rows, n): the sum of the two halves of each row, each times its slope */
+    void (*contract)(const eoc_real *slope, eoc_real *d, size_t rows, size_t n);
+    /** y = a x, (n); y may be x */
+    void (*scale)(double a, const eoc_real *x, eoc_real *y, size_t n);
+    /** z = a x + b y, (n); z may be either */
+    void (*combine)(double a, const eoc_real *x, double b, const eoc_real *y, eoc_real *z, size_t n);
+    /** h and slope, (n): divided by keep where drawn < 2 keep - 1, else 0 */
+    void (*drop)(const float *drawn, double keep, eoc_real *h, eoc_real *slope, size_t n);
+    /** y = norm(u) with norm's mean and variance as they are, nothing noted */
+    void (*norm_as_given)(const eoc_net_norm *norm, const eoc_real *u, eoc_real *y, size_t rows, size_t n);
+    const eoc_net_norm_loops *norms; /* by eoc_norm_rule */
     const eoc_optimizer_kind *optimizers;
     int num_optimizers;
 } eoc_net_loops;

@@ -30,10 +30,12 @@ typedef enum {
     EOC_TENSOR_INPUT = 0,
     EOC_TENSOR_READOUT = 1,
     EOC_TENSOR_BIAS = 2,
-    EOC_TENSOR_WEIGHT = 3,           /* + index of the matrix within its layer, for layers with several */
-    EOC_TENSOR_TANGENT = 1 << 16,    /* directions u of the statistic `jacobian` */
-    EOC_TENSOR_MASK = 1 << 20,       /* what dropout keeps; column: the input */
-    EOC_TENSOR_SHUFFLE = 1 << 19,    /* the order of samples in training; layer: the epoch */
+    EOC_TENSOR_WEIGHT = 3,        /* + index of the matrix within its layer, for layers with several */
+    EOC_TENSOR_TANGENT = 1 << 16, /* directions u of the statistic `jacobian` */
+    EOC_TENSOR_MASK = 1 << 20,    /* what dropout keeps; column: the input */
+    EOC_TENSOR_TRAIN_MASK =
+        1 << 21,                  /* likewise in training; column: the step, entries: (sample of the batch, feature) */
+    EOC_TENSOR_SHUFFLE = 1 << 19, /* the order of samples in training; layer: the epoch */
     EOC_TENSOR_TRANSPOSED = 1 << 17, /* + a weight's: what the transposed product draws beside (implicit sampler) */
     EOC_TENSOR_DATA_TRAIN = 1 << 18, /* synthetic data sets, under a key of their own: see data.h */
     EOC_TENSOR_DATA_TEST,

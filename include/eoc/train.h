@@ -40,8 +40,9 @@ typedef struct eoc_train {
     int evaluation_samples;  /* the first so many of either set, for losses and accuracies; 0: all */
     eoc_threshold_measure threshold_measure;
     double threshold;
-    unsigned statistics; /* bits of eoc_statistic, of EOC_TRAIN_STATISTICS; 0: none */
-    eoc_data sizes;      /* of the data, every field but the arrays, once they are known; no key */
+    unsigned statistics;   /* bits of eoc_statistic, of EOC_TRAIN_STATISTICS; 0: none */
+    eoc_data sizes;        /* of the data, every field but the arrays, once they are known; no key */
+    eoc_layer_needs needs; /* of the networks; no key */
 } eoc_train;
 
 /** What can be measured of a network that is being trained. */

@@ -369,18 +369,19 @@ static bool check_coupled(const kinds *k)
     return true;
 }
 
-/* The trainer (net.h) has layers of its own. */
+/* What is measured of a network while it is trained is measured of plain layers. */
 static bool check_trained(const kinds *k)
 {
     const eoc_architecture *a = &k->network.architecture;
     const eoc_layer_needs needs = a->kind->needs(&k->network);
     const bool plain = strcmp(a->kind->name, "fully_connected") == 0 && a->kind->in_theory(&k->network);
-    if (plain && needs.features == 1) {
+    if (k->sweep->train.statistics == 0 || (plain && needs.features == 1)) {
         return true;
     }
     eoc_mistakes_add(k->mistakes, place_of_kind(k, plain ? 1 : 0), plain ? "grid.activation" : "grid.architecture",
-                     "%s is probed, not trained; accepted beside a section 'train': fully_connected without "
-                     "normalization and dropout, of activations with one feature a unit",
+                     "%s is trained without statistics on the way; accepted beside train.statistics: fully_connected "
+                     "without normalization and dropout, of activations with one feature a unit, or with all others "
+                     "none",
                      name_of(k, plain ? 1 : 0));
     return false;
 }
@@ -433,6 +434,7 @@ static void check_architectures(const eoc_entry *entries, eoc_sweep *sweep, eoc_
                 }
                 sweep->probe.needs =
                     eoc_layer_needs_join(sweep->probe.needs, k.network.architecture.kind->needs(&k.network));
+                sweep->train.needs = sweep->probe.needs;
             }
         }
     }

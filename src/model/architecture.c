@@ -81,6 +81,12 @@ int eoc_network_width(const eoc_architecture *architecture, const eoc_activation
     return matched > 0 ? matched : 1;
 }
 
+eoc_matrix eoc_network_matrix(const eoc_network *network, int l, uint32_t which)
+{
+    return which == 0 ? network->architecture.kind->weights(network, l)
+                      : eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT + which, true);
+}
+
 eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b)
 {
     return (eoc_layer_needs){.features = a.features > b.features ? a.features : b.features,

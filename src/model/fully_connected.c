@@ -35,6 +35,13 @@ static int width(const eoc_network *network, int l)
     return l == 0 ? network->width : eoc_network_features(network);
 }
 
+static eoc_layer_form form(const eoc_network *network, int l)
+{
+    static const eoc_layer_doing doings[] = {EOC_DO_MATRIX, EOC_DO_NORM, EOC_DO_PHI, EOC_DO_NOTHING};
+    (void)network, (void)l;
+    return (eoc_layer_form){.doings = doings};
+}
+
 static eoc_matrix weights(const eoc_network *network, int l)
 {
     return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT, l > 1);
@@ -139,6 +146,7 @@ const eoc_architecture_kind eoc_fully_connected = {
     .block = block,
     .needs = needs,
     .width = width,
+    .form = form,
     .weights = weights,
     .forward = forward,
     .push_tangents = push_tangents,

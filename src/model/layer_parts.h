@@ -55,12 +55,6 @@ extern const char *const eoc_yes_no_words[];
         .help = "with crelu, N = width/sqrt(2) rounded, so that 2 N^2 weights a layer match width^2 of relu"         \
     }
 
-eoc_norm eoc_network_norm(const eoc_network *network);
-double eoc_network_keep(const eoc_network *network);
-
-/** Values of the features of a layer. */
-int eoc_network_features(const eoc_network *network);
-
 /** Whether nothing but W, b and phi makes a layer. */
 bool eoc_network_is_plain(const eoc_network *network);
 

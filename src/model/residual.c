@@ -74,6 +74,20 @@ static int width(const eoc_network *network, int l)
     return network->width;
 }
 
+static eoc_layer_form form(const eoc_network *network, int l)
+{
+    static const eoc_layer_doing lift[] = {EOC_DO_MATRIX, EOC_DO_NOTHING};
+    static const eoc_layer_doing pre_activation[] = {EOC_DO_FORK,   EOC_DO_NORM, EOC_DO_PHI,
+                                                     EOC_DO_MATRIX, EOC_DO_ADD,  EOC_DO_NOTHING};
+    static const eoc_layer_doing reduced[] = {EOC_DO_FORK, EOC_DO_MATRIX, EOC_DO_NORM,
+                                              EOC_DO_PHI,  EOC_DO_ADD,    EOC_DO_NOTHING};
+    static const eoc_layer_doing full[] = {EOC_DO_FORK,   EOC_DO_MATRIX, EOC_DO_NORM,   EOC_DO_PHI,
+                                           EOC_DO_MATRIX, EOC_DO_ADD,    EOC_DO_NOTHING};
+    const block b = block_of(network);
+    const eoc_layer_doing *const blocks[] = {[PRE_ACTIVATION] = pre_activation, [REDUCED] = reduced, [FULL] = full};
+    return (eoc_layer_form){.doings = l == 1 ? lift : blocks[b.form], .skip = b.skip, .branch = b.branch};
+}
+
 /* W of the lift and of the blocks. */
 static eoc_matrix weights(const eoc_network *network, int l)
 {
@@ -320,6 +334,7 @@ const eoc_architecture_kind eoc_residual = {
     .block = block_for_theory,
     .needs = needs,
     .width = width,
+    .form = form,
     .weights = weights,
     .forward = forward,
     .push_tangents = push_tangents,

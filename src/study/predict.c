@@ -59,7 +59,9 @@ eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *n
         if (eoc_layer_theory_covers(network)) {
             double q_star = NAN;
             const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
-            EOC_TRY(eoc_layer_theory_q_star(network, 1.0, num_inputs, &q_star));
+            if (num_inputs >= EOC_LAYER_THEORY_LEAST_BATCH || !network->architecture.kind->needs(network).coupled) {
+                EOC_TRY(eoc_layer_theory_q_star(network, 1.0, num_inputs, &q_star));
+            }
             *variance = variance_at(q_star, eoc_layer_theory_lift(network), sigma_b2);
         }
         return EOC_OK;
@@ -127,7 +129,18 @@ static eoc_status find_point(const eoc_theory_inputs *inputs, eoc_prediction *p)
     return eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_0, c_1, &p->point);
 }
 
-/* Of plain layers their own theory; of others that of layers, which is of inputs of one length. */
+/* Whether theory of layers is of such inputs: of one length and, where a batch couples them, independent and not few. A
+ * network that is only trained may have others: its batches are of the data. */
+static bool are_of_layers(const eoc_network *network, const eoc_theory_inputs *inputs)
+{
+    if (inputs->num_variances != 1 || !network->architecture.kind->needs(network).coupled) {
+        return inputs->num_variances == 1;
+    }
+    return inputs->counts[0] >= EOC_LAYER_THEORY_LEAST_BATCH && inputs->num_pairs == 1 &&
+           inputs->pairs[0].correlation == 0.0;
+}
+
+/* Of plain layers their own theory; of others that of layers. */
 static eoc_status iterate(const eoc_probe *probe, const eoc_network *network, int max_depth, eoc_prediction *p)
 {
     seen_inputs seen = {0};
@@ -138,7 +151,7 @@ static eoc_status iterate(const eoc_probe *probe, const eoc_network *network, in
         if (status == EOC_OK) {
             status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &seen.as_seen, max_depth, &p->curves);
         }
-    } else if (seen.as_seen.num_variances == 1) {
+    } else if (are_of_layers(network, &seen.as_seen)) {
         status = eoc_layer_theory_create(network, &seen.as_seen, max_depth, &p->layers);
     }
     seen_inputs_clear(&seen);

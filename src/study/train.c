@@ -58,6 +58,9 @@ eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
     EOC_REQUIRE(train->batch <= data->train_count, EOC_ERR_USAGE,
                 "train.batch: %d is more than the %d training samples of %s; accepted: up to that", train->batch,
                 data->train_count, train->dataset.text);
+    EOC_REQUIRE(train->batch > 1 || !train->needs.coupled, EOC_ERR_USAGE,
+                "train.batch: 1 sample has no variance to normalize by, as batch normalization does; accepted with "
+                "it: 2 or more");
     const bool labelled = data->train_label != NULL;
     EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
                 "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
@@ -91,13 +94,15 @@ static eoc_net_limits limits_of(const eoc_train *train, const eoc_data *data, in
                             .outputs = data->outputs,
                             .batch = train->batch > LEAST_BATCH ? train->batch : LEAST_BATCH,
                             .num_states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states,
-                            .whole_gradient = train->clip > 0.0};
+                            .whole_gradient = train->clip > 0.0,
+                            .needs = train->needs};
 }
 
-static int greatest_fan(const eoc_data *data, int max_width)
+static int greatest_fan(const eoc_train *train, const eoc_data *data, int max_width)
 {
     const int of_data = data->features > data->outputs ? data->features : data->outputs;
-    return of_data > max_width ? of_data : max_width;
+    const int of_layers = (train->needs.features > 1 ? train->needs.features : 1) * max_width;
+    return of_data > of_layers ? of_data : of_layers;
 }
 
 eoc_status eoc_train_workspace_create(const eoc_train *train, const eoc_data *data, int max_depth, int max_width,
@@ -116,7 +121,7 @@ eoc_status eoc_train_workspace_create(const eoc_train *train, const eoc_data *da
     eoc_status status = w->order && w->x && w->labels && w->targets
                             ? eoc_net_f32_create(&limits, &w->net)
                             : EOC_FAIL(EOC_ERR_NOMEM, "out of memory for a batch of %d samples", train->batch);
-    status = status == EOC_OK ? eoc_weights_create(greatest_fan(data, max_width), 1, &w->weights) : status;
+    status = status == EOC_OK ? eoc_weights_create(greatest_fan(train, data, max_width), 1, &w->weights) : status;
     if (status == EOC_OK && train->statistics) {
         status = eoc_net_scan_create(&limits, &w->scan);
     }
@@ -147,7 +152,7 @@ double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, i
 {
     const eoc_net_limits limits = limits_of(train, data, max_depth, max_width);
     return eoc_net_f32_bytes(&limits) + (train->statistics ? eoc_net_scan_bytes(&limits) : 0.0) +
-           eoc_weights_bytes(greatest_fan(data, max_width), 1) + 4.0 * data->train_count +
+           eoc_weights_bytes(greatest_fan(train, data, max_width), 1) + 4.0 * data->train_count +
            4.0 * train->batch * (1.0 + data->features + data->outputs);
 }
 
@@ -234,7 +239,7 @@ static bool evaluate(const unit *u, const float *x, const int32_t *labels, const
     for (int first = 0; first < total; first += batch) {
         const int n = total - first < batch ? total - first : batch;
         const size_t at = (size_t)first;
-        if (!eoc_net_f32_forward(net, x + at * (size_t)net->limits.features, n, &u->net_host)) {
+        if (!eoc_net_f32_forward(net, x + at * (size_t)net->limits.features, n, 0, &u->net_host)) {
             return false;
         }
         sum += eoc_net_f32_loss(net, u->train->loss, labels ? labels + at : NULL,
@@ -290,7 +295,7 @@ static bool take_step(unit *u)
         shuffle(u->network->key, epoch, w->order, w->data->train_count);
     }
     gather(w, place * train->batch, train->batch);
-    if (!eoc_net_f32_forward(w->net, w->x, train->batch, &u->net_host)) {
+    if (!eoc_net_f32_forward(w->net, w->x, train->batch, u->at.step + 1, &u->net_host)) {
         return false;
     }
     const double sum = eoc_net_f32_loss(w->net, train->loss, w->data->train_label ? w->labels : NULL, w->targets,
@@ -316,7 +321,7 @@ enum { MAX_PIECES = 24 };
 
 static int pieces_of(unit *u, eoc_piece pieces[MAX_PIECES])
 {
-    const eoc_net *net = u->w->net;
+    eoc_net *const net = u->w->net;
     const size_t rates = (size_t)u->train->num_learning_rates, cells = rates * (size_t)u->num_steps * sizeof(double);
     int count = 0;
     pieces[count++] = (eoc_piece){&u->at, sizeof u->at};
@@ -336,6 +341,8 @@ static int pieces_of(unit *u, eoc_piece pieces[MAX_PIECES])
     }
     pieces[count++] = (eoc_piece){u->rows->log_jacobian_m1, u->rows->log_jacobian_m1 ? cells : 0};
     pieces[count++] = (eoc_piece){u->rows->log_jacobian_m2, u->rows->log_jacobian_m2 ? cells : 0};
+    pieces[count++] = (eoc_piece){&net->averaged, sizeof net->averaged};
+    pieces[count++] = (eoc_piece){net->running, sizeof(float) * net->num_running};
     return count;
 }
 
@@ -542,7 +549,11 @@ double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
     eoc_data data;
     eoc_train_sizes(train, &data);
     const double n = network->width, depth = network->depth, batch = train->batch;
-    const double parameters = n * (data.features + (depth - 1.0) * n + data.outputs), entries = depth * n;
+    const eoc_layer_needs needs = network->architecture.kind->needs(network);
+    const double features = needs.features > 1 ? needs.features : 1.0;
+    const double a_layer = features * n * n + (needs.second_matrix ? n * n : 0.0);
+    const double parameters = n * data.features + (depth - 1.0) * a_layer + features * n * data.outputs;
+    const double entries = depth * n * (features + (needs.normalized ? 1.0 : 0.0) + (needs.scratch ? 0.5 : 0.0));
     const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
     const double per_step = 3.0 * batch * parameters * SECONDS_PER_MULTIPLY_ADD + batch * entries * SECONDS_PER_ENTRY +
                             parameters * SECONDS_PER_PARAMETER;

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LEAST_INPUTS = 4, ITERATIONS = 500 };
+enum { ITERATIONS = 500 };
 
 /* The covariance of z over a batch: q on the diagonal, q - spread off it; the mean of z over units. */
 typedef struct {
@@ -108,7 +108,7 @@ static eoc_status iterate(batch_curves *c, eoc_batch_sphere *passed, eoc_batch_s
 
 static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inputs, int max_depth, void **made)
 {
-    assert(inputs->num_variances == 1 && inputs->counts[0] >= LEAST_INPUTS);
+    assert(inputs->num_variances == 1 && inputs->counts[0] >= EOC_LAYER_THEORY_LEAST_BATCH);
     batch_curves *c = calloc(1, sizeof *c);
     EOC_REQUIRE(c, EOC_ERR_NOMEM, "no memory for curves");
     c->layers = calloc((size_t)max_depth + 1, sizeof *c->layers);

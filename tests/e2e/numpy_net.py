@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The trainer a second time, in NumPy and float64, from the public headers: streams of random numbers (rng.h), networks (net.h),
-losses and optimizers (their papers), checkpoints (checkpoint.h)."""
+"""The trainer a second time, in NumPy and float64, from the public headers: streams of random numbers (rng.h), networks (net.h,
+architecture.h), losses and optimizers (their papers), checkpoints (checkpoint.h)."""
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 
 MASK32, MASK64 = (1 << 32) - 1, (1 << 64) - 1
 
-READOUT, TANGENT, SHUFFLE = 1, 1 << 16, 1 << 19  # rng.h
+READOUT, TANGENT, SHUFFLE, TRAIN_MASK = 1, 1 << 16, 1 << 19, 1 << 21  # rng.h
 
 
 # -- random numbers: Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 --
@@ -69,6 +69,13 @@ def normals(key, layer, tensor, column, n):
     radius, angle = np.sqrt(-2.0 * np.log(numbers[0])), 2.0 * np.pi * numbers[1]
     pair = np.array([radius * np.cos(angle), radius * np.sin(angle)]).reshape(2, groups, 16)
     return pair.transpose(1, 0, 2).ravel()[:n]
+
+
+def uniforms(key, layer, tensor, column, n):
+    """The first n float uniforms of a stream, in [-1, 1]."""
+    groups = -(-n // 64)
+    x = words(key, layer, tensor, column, 16 * groups).astype(np.uint32).view(np.int32).astype(float)
+    return ((x + 0.5) / 2.0**31).reshape(4, groups, 16).transpose(1, 0, 2).ravel()[:n]
 
 
 def epoch_order(key, epoch, count):
@@ -196,6 +203,135 @@ class Net:
             slots[at][1][...] = dz.sum(axis=0)
             if at:
                 dz = (dz @ layers[at][0]) * dphi(zs[at - 1])
+        return value, g
+
+    def loss(self, x, t, loss):
+        return LOSSES[loss](self.forward(x)[1][-1], t)[0]
+
+
+@dataclass
+class LayeredNet:
+    """The other architectures. A pass through the layers leaves behind each operation a function that takes the derivative by what it
+    gave to that by what it took, and puts that by its parameters into a vector like w."""
+
+    activation: str
+    features: int
+    width: int
+    depth: int
+    outputs: int
+    w: np.ndarray
+    form: str = "fully_connected"  # or pre_activation, reduced, full: residual
+    norm: str = ""                 # or batch, layer
+    epsilon: float = 1e-5
+    keep: float = 1.0
+    skip: float = 1.0
+    branch: float = 1.0
+    key: tuple = ()                # of the masks
+    chunk: int = 64                # samples that are evaluated at a time
+    step: int = 0
+    running: dict = field(default_factory=dict)
+
+    def _take(self, *shape):
+        start = self._at
+        self._at += int(np.prod(shape))
+        return slice(start, self._at), self.w[start:self._at].reshape(shape)
+
+    def _matrix(self, h, fan_out):
+        (at_w, weights), (at_b, biases) = self._take(fan_out, h.shape[1]), self._take(fan_out)
+
+        def back(dz, g):
+            g[at_w], g[at_b] = (dz.T @ h).ravel(), dz.sum(axis=0)
+            return dz @ weights
+
+        self._backs.append(back)
+        return h @ weights.T + biases
+
+    def _norm(self, u, layer):
+        if not self.norm:
+            return u
+        (at_gamma, gamma), (at_beta, beta) = self._take(u.shape[1]), self._take(u.shape[1])
+        axis = 0 if self.norm == "batch" else 1
+        if self.norm == "batch" and not self._step and self.running:
+            mean, variance = self.running[layer]
+            return gamma * (u - mean) / np.sqrt(variance + self.epsilon) + beta
+        n = u.shape[axis]
+        mean, variance = u.mean(axis=axis, keepdims=True), u.var(axis=axis, keepdims=True)
+        if self.norm == "batch" and self._step:
+            seen = np.array([mean[0], u.var(axis=0, ddof=1)])
+            share = max(0.1, 1.0 / self._step)
+            before = self.running.get(layer, np.zeros_like(seen))
+            self.running[layer] = before + share * (seen - before)
+        s = np.sqrt(variance + self.epsilon)
+        x = (u - mean) / s
+
+        def back(dy, g):
+            """By way of mean and variance, each a function of u (Ioffe & Szegedy 2015, section 3)."""
+            g[at_gamma], g[at_beta] = (dy * x).sum(axis=0), dy.sum(axis=0)
+            dx = dy * gamma
+            dvariance = (dx * (u - mean) * -0.5 / s**3).sum(axis=axis, keepdims=True)
+            dmean = (-dx / s).sum(axis=axis, keepdims=True) - 2.0 * dvariance * (u - mean).mean(axis=axis, keepdims=True)
+            return dx / s + dvariance * 2.0 * (u - mean) / n + dmean / n
+
+        self._backs.append(back)
+        return gamma * x + beta
+
+    def _phi(self, z, layer):
+        twice = self.activation == "crelu"
+        phi, dphi = ACTIVATIONS["relu" if twice else self.activation]
+        h = np.hstack([phi(z), phi(-z)]) if twice else phi(z)
+        slope = np.hstack([dphi(z), -dphi(-z)]) if twice else dphi(z)
+        if self._step and self.keep < 1.0:
+            kept = uniforms(self.key, layer, TRAIN_MASK, self._step, h.size).reshape(h.shape) < 2.0 * self.keep - 1.0
+            h, slope = h * kept / self.keep, slope * kept / self.keep
+
+        def back(dh, _):
+            product = dh * slope
+            return product[:, :z.shape[1]] + product[:, z.shape[1]:] if twice else product
+
+        self._backs.append(back)
+        return h
+
+    def _block(self, s, layer):
+        before, self._backs = self._backs, []
+        if self.form == "pre_activation":
+            f = self._matrix(self._phi(self._norm(s, layer), layer), self.width)
+        else:
+            f = self._phi(self._norm(self._matrix(s, self.width), layer), layer)
+            f = self._matrix(f, self.width) if self.form == "full" else f
+        inner, self._backs = self._backs, before
+
+        def back(d, g):
+            through = self.branch * d
+            for step in reversed(inner):
+                through = step(through, g)
+            return self.skip * d + through
+
+        self._backs.append(back)
+        return self.skip * s + self.branch * f
+
+    def _pass(self, x, step):
+        self._at, self._backs, self._step = 0, [], step
+        h = x
+        for layer in range(1, self.depth + 1):
+            if self.form == "fully_connected":
+                h = self._phi(self._norm(self._matrix(h, self.width), layer), layer)
+            else:
+                h = self._matrix(h, self.width) if layer == 1 else self._block(h, layer)
+        y = self._matrix(h, self.outputs)
+        assert self._at == len(self.w)
+        return y
+
+    def forward(self, x):
+        """As it is used: (nothing, [y])."""
+        return None, [np.vstack([self._pass(x[at:at + self.chunk], 0) for at in range(0, len(x), self.chunk)])]
+
+    def gradient(self, x, t, loss):
+        """Of the next step: (loss, its derivative by w)"""
+        self.step += 1
+        value, d = LOSSES[loss](self._pass(x, self.step), t)
+        g = np.full_like(self.w, np.nan)
+        for back in reversed(self._backs):
+            d = back(d, g)
         return value, g
 
     def loss(self, x, t, loss):

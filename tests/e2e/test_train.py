@@ -10,9 +10,9 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray
-from conftest import (DONE, GRID, PENDING, assert_quiet, assert_same_bits, dimensions, eoc, kill_group, row_checksum, run, sentences, start,
-                      write_sweep)
-from numpy_net import (OPTIMIZERS, READOUT, TANGENT, Net, Training, epoch_order, join, key_of, normals, philox4x32, read_checkpoint,
+from conftest import (DONE, GRID, PENDING, assert_quiet, assert_same_bits, dimensions, eoc, kill_group, own_files, row_checksum, run,
+                      sentences, start, write_sweep)
+from numpy_net import (OPTIMIZERS, READOUT, TANGENT, LayeredNet, Net, Training, epoch_order, join, key_of, normals, philox4x32, read_checkpoint,
                        split, threefry4x64)
 
 # What float32 leaves of a loss after some tens of steps: each step and each product adds errors of 6e-8; seen are 1e-7 to 1e-6.
@@ -87,6 +87,12 @@ def initial_net(folder, text, activation, width, depth, outputs):
     found = read_checkpoint(checkpoint_of(folder, "initial"))
     assert found.rate == 0 and 1 <= found.step < 300000
     return Net(activation, FEATURES, width, depth, outputs, found.parameters.astype(float))
+
+
+def initial_layered_net(folder, text, activation, **shape):
+    """The same, of other architectures."""
+    plain = initial_net(folder, text, activation, 10, 4, CLASSES)
+    return LayeredNet(activation, FEATURES, 10, 4, CLASSES, plain.w, **shape)
 
 
 def curves(path, *names):
@@ -223,7 +229,7 @@ def finish(folder, long_reference):
     result = eoc("run", "sweep.yaml", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert_same_bits(folder / "sweep.h5", long_reference)
-    assert {item.name for item in folder.iterdir()} == {"sweep.yaml", "sweep.h5"}
+    assert own_files(folder) == {"sweep.yaml", "sweep.h5"}
 
 
 @pytest.mark.parametrize("ranks", [None, 2], ids=["alone", "mpirun"])
@@ -431,6 +437,77 @@ def test_clipping(optimizer, tmp_path):
     assert min(norms) < 0.8 and max(norms) > 1.0, (min(norms), max(norms))
 
 
+LAYERED = {
+    "fully_connected(normalization=batch)": dict(norm="batch"),
+    "fully_connected(normalization=layer, epsilon=0.01)": dict(norm="layer", epsilon=0.01),
+    "fully_connected(keep=0.8)": dict(keep=0.8),
+    "residual(branch=1/sqrt(depth))": dict(form="pre_activation", branch=0.5),
+    "residual(form=reduced, normalization=batch, branch=0.7, skip=0.9)": dict(form="reduced", norm="batch", branch=0.7, skip=0.9),
+    "residual(form=full, normalization=layer, keep=0.8)": dict(form="full", norm="layer", keep=0.8),
+}
+
+
+@pytest.mark.parametrize("activation, initializer", [("tanh", "gaussian"), ("crelu", "looks_linear"), ("crelu", "he_normal")])
+@pytest.mark.parametrize("architecture", LAYERED)
+def test_architectures(architecture, activation, initializer, tmp_path):
+    """Twenty batches of 28 of 96 samples, losses and accuracies after each: with the running averages, without masks."""
+    if "reduced" in architecture and activation == "crelu":
+        initializer, activation = "orthogonal", "relu"  # a sum unit by unit has no place for two features
+    data = write_labelled(tmp_path / "labelled.h5")
+    # A batch's normalization leaves nothing of the biases before it, and Adam makes steps of the rounding that is left.
+    optimizer, rate = ("momentum", 0.02) if "residual" in architecture or "=batch" in architecture else ("adam", 0.005)
+    text = sweep(f"architecture: '{architecture}', activation: {activation}, initializer: {initializer}, width: 10, depth: 4, "
+                 "weight_variance: 1, bias_variance: 0.1",
+                 f"{LABELLED}, optimizer: {optimizer}, learning_rate: {rate}, batch: 28, steps: 20, record: all")
+    net = initial_layered_net(tmp_path, text, activation, **LAYERED[architecture])
+    path = run(tmp_path, text)
+    with h5py.File(path) as file:
+        spelled = file["architecture"].asstr()[0]
+    net.key = key_of(f"seed=9 architecture={spelled} activation={activation} initializer={initializer} width=10 depth=4 "
+                     "weight_variance=1 bias_variance=0.1 replica=0")
+    worst = expect_curve(path, Training(net, "cross_entropy", optimizer, rate), order_of_batches(net.key, 28), data)
+    print(architecture, activation, "off by", worst)
+    (loss,) = curves(path, "loss")
+    assert np.ptp(loss) > 0.05 * loss[0, 0], "nothing was learnt, so nothing was compared"
+
+
+# One of everything that has a state of its own: running averages, masks, second matrices.
+STATEFUL = "architecture: 'residual(form=full, normalization=batch, keep=0.9)', activation: [crelu, tanh]"
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_ranks_of_architectures(ranks, tmp_path):
+    """The same bits on any number of ranks, in another order, and in a larger grid."""
+    text = sweep(f"{STATEFUL}, width: 12, depth: [2, 4], weight_variance: 1",
+                 "dataset: 'gaussian_classes(features=8, classes=3, train=60, test=30)', learning_rate: [0.01, 0.1], steps: 12, batch: 20")
+    reference = run(tmp_path, text, name="reference")
+    assert_same_bits(run(tmp_path, text, "--shuffle", "4", ranks=ranks), reference)
+    larger = run(tmp_path, text, "--set", "grid.activation=relu,tanh,crelu", "--set", "grid.depth=2,3,4", "--set",
+                 "grid.architecture=fully_connected,'residual(form=full, normalization=batch, keep=0.9)'", name="larger")
+    with h5py.File(reference) as small, h5py.File(larger) as large:
+        place = [name.startswith("residual(") for name in large["architecture"].asstr()[()]].index(True)
+        for mine, activation in enumerate(small["activation"].asstr()[()]):
+            other = list(large["activation"].asstr()[()]).index(activation)
+            for depth in (0, 1):
+                assert np.array_equal(small["train/loss"][0, mine, ..., depth, :, :, :, :, :], large["train/loss"][place, other, ..., 2 * depth, :, :, :, :, :])
+
+
+def test_killed_architecture_goes_on(tmp_path):
+    """Running averages are in the checkpoint and masks are the step's own: the bits of an uninterrupted training."""
+    text = sweep(f"{STATEFUL.replace('[crelu, tanh]', 'crelu')}, width: 32, depth: 4, weight_variance: 1",
+                 "dataset: 'gaussian_classes(features=20, classes=5, train=500, test=50)', learning_rate: 0.001, steps: 1500, batch: 32, "
+                 "record: log 10, optimizer: adam")
+    reference = run(tmp_path, text, name="reference")
+    write_sweep(tmp_path / "sweep.yaml", text)
+    kill_at_checkpoint(tmp_path, interval="0.05")
+    kept = read_checkpoint(checkpoint_of(tmp_path))
+    assert 0 < kept.step < 1500
+    averages = np.frombuffer(kept.pieces[-1], dtype=np.float32)
+    assert averages.size == 3 * 2 * 32 and (averages != 0).all()  # of three blocks
+    assert eoc("run", "sweep.yaml", cwd=tmp_path).returncode == 0
+    assert_same_bits(tmp_path / "sweep.h5", reference)
+
+
 @pytest.mark.parametrize("optimizer", ["momentum", "rmsprop", "adam"])
 def test_going_on_from_a_checkpoint(optimizer, tmp_path):
     """Weights and states of a checkpoint in the middle: the second trainer goes on from there as the first did."""
@@ -636,6 +713,8 @@ REFUSED = {
     "spectrum": (f"{LABELLED}, batch: 8, statistics: [spectrum]", ["train.statistics", "spectrum", "forward"]),
     "more samples than there are": (f"{LABELLED}, batch: 8, train_samples: 97", ["97", "96"]),
     "no such data set": ("dataset: nowhere", ["nowhere"]),
+    "a batch of one to normalize": (f"{LABELLED}, batch: 1", ["train.batch", "1 sample", "2 or more"]),
+    "statistics of other architectures": (f"{LABELLED}, batch: 8, statistics: forward", ["grid.architecture", "train.statistics", "none"]),
 }
 
 
@@ -646,7 +725,8 @@ def test_refusals(case, ranks, tmp_path):
     write_labelled(tmp_path / "labelled.h5")
     write_regression(tmp_path / "regression.h5")
     train, words = REFUSED[case]
-    write_sweep(tmp_path / "sweep.yaml", sweep(NETWORK, train))
+    layered = "normalize" in case or "architectures" in case
+    write_sweep(tmp_path / "sweep.yaml", sweep(f"{'architecture: fully_connected(normalization=batch), ' if layered else ''}{NETWORK}", train))
     result = eoc("run", "sweep.yaml", cwd=tmp_path, ranks=ranks)
     mine = [line for line in sentences(result.stderr) if "sweep.yaml" in line or line.startswith("eoc")]
     assert result.returncode == 2 and len(mine) == 1, result.stderr

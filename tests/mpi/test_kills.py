@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import DONE, LONG, PROGRAM, datasets, eoc, kill_group, run, start, write_sweep
+from conftest import DONE, LONG, PROGRAM, datasets, eoc, kill_group, own_files, run, start, write_sweep
 from test_ranks import wait_until
 from test_stop import LONGER, ranks_of
 
@@ -127,7 +127,7 @@ def finish(watch, reference, ranks):
     assert set(found) == set(reference)
     assert not [name for name in found if not name.startswith("provenance/") and name not in OF_THE_RUN
                 and not same_bits(found[name], reference[name])]
-    assert {item.name for item in folder.iterdir()} == {"sweep.yaml", "sweep.h5"}
+    assert own_files(folder) == {"sweep.yaml", "sweep.h5"}
 
 
 @pytest.mark.parametrize("seed", range((KILLS + ROUND - 1) // ROUND))

@@ -12,21 +12,30 @@
 
 enum { FEATURES = 5, OUTPUTS = 4, WIDTH = 7, DEPTH = 3, SAMPLES = 6 };
 
-static eoc_network network_of(const char *activation, const char *initializer, int depth, int width)
+static eoc_network layered(const char *architecture, const char *activation, const char *initializer, int depth,
+                           int width)
 {
     eoc_network network = {.depth = depth, .width = width, .weight_variance = 1.3, .bias_variance = 0.2};
-    assert_int_equal(eoc_architecture_find("fully_connected", &network.architecture), EOC_OK);
+    assert_int_equal(eoc_architecture_find(architecture, &network.architecture), EOC_OK);
     assert_int_equal(eoc_activation_find(activation, &network.activation), EOC_OK);
     assert_int_equal(eoc_initializer_find(initializer, &network.initializer), EOC_OK);
+    assert_int_equal(eoc_network_check(&network), EOC_OK);
     network.key = eoc_rng_key("test_net");
     return network;
 }
 
-static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *limits)
+static eoc_network network_of(const char *activation, const char *initializer, int depth, int width)
+{
+    return layered("fully_connected", activation, initializer, depth, width);
+}
+
+static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *with)
 {
     eoc_net *net = NULL;
     eoc_weights *weights = NULL;
-    int fan = limits->features > limits->max_width ? limits->features : limits->max_width;
+    eoc_net_limits of_this = *with, *limits = &of_this;
+    of_this.needs = network->architecture.kind->needs(network);
+    int fan = limits->features > 2 * limits->max_width ? limits->features : 2 * limits->max_width;
     fan = limits->outputs > fan ? limits->outputs : fan;
     assert_int_equal(eoc_weights_create(fan, 1, &weights), EOC_OK);
     assert_int_equal(eoc_net_f64_create(limits, &net), EOC_OK);
@@ -67,11 +76,46 @@ static samples draw_samples(void)
 
 static double loss_of(eoc_net *net, const eoc_loss_kind *loss, const samples *s, bool labelled)
 {
-    assert_true(eoc_net_f64_forward(net, s->x, SAMPLES, NULL));
+    assert_true(eoc_net_f64_forward(net, s->x, SAMPLES, 1, NULL));
     return eoc_net_f64_loss(net, loss, labelled ? s->labels : NULL, s->targets, SAMPLES, 1.0 / SAMPLES, NULL) / SAMPLES;
 }
 
-/* Every derivative of every loss through every activation: (E(w + d) - E(w - d))/(2 d), error O(d^2) + rounding/d. */
+/*
+ * Every derivative of a loss: (E(w + d) - E(w - d))/(2 d), error O(d^2) + rounding/d; a batch's normalization and a
+ * step's masks included.
+ */
+static void check_derivatives(const eoc_network *network, const eoc_loss_kind *loss, const samples *s, bool labelled,
+                              const char *name)
+{
+    eoc_net *net = net_of(network, &small);
+    /* Off the start, where gamma is 1 and beta 0 in all units and one half of a mirrored matrix is that of the other.
+     */
+    const eoc_stream stream = {eoc_rng_key("off"), 0, 0, 0};
+    double *const off = malloc(sizeof(double) * net->num_parameters);
+    eoc_rng_normals(&stream, off, net->num_parameters);
+    for (size_t i = 0; i < net->num_parameters; i++) {
+        net->parameters[i] += 0.1 * off[i];
+    }
+    free(off);
+    loss_of(net, loss, s, labelled);
+    assert_true(eoc_net_f64_backward(net, s->x, SAMPLES, NULL, NULL));
+    double greatest = 0.0, worst = 0.0;
+    for (size_t i = 0; i < net->num_parameters; i++) {
+        const double d = 1e-5, w = net->parameters[i];
+        net->parameters[i] = w + d;
+        const double up = loss_of(net, loss, s, labelled);
+        net->parameters[i] = w - d;
+        const double down = loss_of(net, loss, s, labelled);
+        net->parameters[i] = w;
+        worst = fmax(worst, fabs((up - down) / (2.0 * d) - net->gradient[i]));
+        greatest = fmax(greatest, fabs(net->gradient[i]));
+    }
+    if (!(worst <= 1e-6 * greatest) || greatest == 0.0) {
+        fail_msg("%s, %s, %s: off by %g of %g", name, network->activation.kind->name, loss->name, worst, greatest);
+    }
+    eoc_net_f64_destroy(&net);
+}
+
 static void derivatives_are_differences(void **state)
 {
     (void)state;
@@ -79,32 +123,236 @@ static void derivatives_are_differences(void **state)
     for (int a = 0; a < eoc_activation_count(); a++) {
         const eoc_network network =
             network_of(eoc_activation_row(a)->name, a % 2 ? "orthogonal" : "gaussian", DEPTH, WIDTH);
-        if (eoc_activation_features(&network.activation) > 1) {
-            continue; /* not trained: config says so */
-        }
         for (int row = 0; row < 2 * eoc_loss_count(); row++) {
             const eoc_loss_kind *loss = eoc_loss_row(row / 2);
             const bool labelled = row % 2 == 0 || strcmp(loss->name, "cross_entropy") == 0;
-            eoc_net *net = net_of(&network, &small);
-            loss_of(net, loss, &s, labelled);
-            assert_true(eoc_net_f64_backward(net, s.x, SAMPLES, NULL, NULL));
-            double greatest = 0.0, worst = 0.0;
-            for (size_t i = 0; i < net->num_parameters; i++) {
-                const double d = 1e-5, w = net->parameters[i];
-                net->parameters[i] = w + d;
-                const double up = loss_of(net, loss, &s, labelled);
-                net->parameters[i] = w - d;
-                const double down = loss_of(net, loss, &s, labelled);
-                net->parameters[i] = w;
-                worst = fmax(worst, fabs((up - down) / (2.0 * d) - net->gradient[i]));
-                greatest = fmax(greatest, fabs(net->gradient[i]));
-            }
-            if (!(worst <= 1e-6 * greatest) || greatest == 0.0) {
-                fail_msg("%s, %s: off by %g of %g", eoc_activation_row(a)->name, loss->name, worst, greatest);
-            }
-            eoc_net_f64_destroy(&net);
+            check_derivatives(&network, loss, &s, labelled, "fully_connected");
         }
     }
+}
+
+static const char *const architectures[] = {
+    "fully_connected(keep=0.7)",
+    "fully_connected(normalization=batch)",
+    "fully_connected(normalization=batch, gamma=0.8, beta=0.3, epsilon=0.4, keep=0.8)",
+    "fully_connected(normalization=layer)",
+    "fully_connected(normalization=layer, gamma=1.5, beta=-0.2, epsilon=0, keep=0.8)",
+    "residual",
+    "residual(branch=1/sqrt(depth), skip=0.9, keep=0.7)",
+    "residual(normalization=batch, branch=0.5)",
+    "residual(normalization=layer, branch=0.5, keep=0.8)",
+    "residual(form=reduced, branch=0.6)",
+    "residual(form=reduced, normalization=batch, keep=0.8)",
+    "residual(form=reduced, normalization=layer, skip=-0.5)",
+    "residual(form=full, branch=0.7, skip=1.1)",
+    "residual(form=full, normalization=batch, keep=0.8)",
+    "residual(form=full, normalization=layer, branch=1/sqrt(depth))",
+};
+enum { NUM_ARCHITECTURES = sizeof architectures / sizeof architectures[0] };
+
+static const struct {
+    const char *activation, *initializer;
+} pairs[] = {{"tanh", "gaussian"}, {"gelu", "orthogonal"}, {"crelu", "he_normal"}, {"crelu", "looks_linear"}};
+enum { NUM_PAIRS = sizeof pairs / sizeof pairs[0] };
+
+static void derivatives_of_every_architecture(void **state)
+{
+    (void)state;
+    const samples s = draw_samples();
+    for (int k = 0; k < NUM_ARCHITECTURES; k++) {
+        for (int p = 0; p < NUM_PAIRS; p++) {
+            if (strstr(architectures[k], "reduced") && strcmp(pairs[p].activation, "crelu") == 0) {
+                continue; /* refused by eoc_network_check */
+            }
+            const eoc_network network =
+                layered(architectures[k], pairs[p].activation, pairs[p].initializer, DEPTH, WIDTH);
+            check_derivatives(&network, eoc_loss_row(p % 2), &s, p % 2 == 0, architectures[k]);
+        }
+    }
+}
+
+/*
+ * In a network of one linear layer y = V D (W x + b), D diagonal, 1/keep with probability keep, else 0: over the masks
+ * of many steps y has the mean V z, which is what the network gives when it is used, and the variance
+ * (1 - keep)/keep sum_i V_ki^2 z_i^2; samples and steps are independent.
+ */
+static void dropout_keeps_the_mean(void **state)
+{
+    (void)state;
+    enum { STEPS = 40000 };
+    const double keep = 0.7;
+    const samples s = draw_samples();
+    const eoc_network network = layered("fully_connected(keep=0.7)", "linear", "gaussian", 1, WIDTH);
+    eoc_net *net = net_of(&network, &small);
+    enum { VALUES = SAMPLES * OUTPUTS };
+    double used[VALUES], sum[VALUES] = {0.0}, squares[VALUES] = {0.0}, across = 0.0;
+    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, NULL));
+    memcpy(used, net->output, sizeof used);
+    for (int t = 1; t <= STEPS; t++) {
+        assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, t, NULL));
+        for (int i = 0; i < VALUES; i++) {
+            const double off = net->output[i] - used[i];
+            sum[i] += off;
+            squares[i] += off * off;
+        }
+        across += (net->output[0] - used[0]) * (net->output[OUTPUTS] - used[OUTPUTS]);
+    }
+    const double *const w = net->parameters + net->layers[0].offset, *const v = net->parameters + net->layers[1].offset;
+    double variance[VALUES];
+    for (int i = 0; i < VALUES; i++) {
+        variance[i] = 0.0;
+        for (int j = 0; j < WIDTH; j++) {
+            double z = w[WIDTH * FEATURES + j];
+            for (int f = 0; f < FEATURES; f++) {
+                z += w[j * FEATURES + f] * s.x[i / OUTPUTS * FEATURES + f];
+            }
+            variance[i] += (1.0 - keep) / keep * pow(v[i % OUTPUTS * WIDTH + j] * z, 2.0);
+        }
+        CHECK_NEAR(sum[i] / STEPS, 0.0, 5.0 * sqrt(variance[i] / STEPS)); /* five standard errors */
+        CHECK_NEAR(squares[i] / STEPS / variance[i], 1.0,
+                   5.0 * sqrt(3.0 / STEPS)); /* kurtosis of such sums is below 4 */
+    }
+    CHECK_NEAR(across / STEPS, 0.0, 5.0 * sqrt(variance[0] * variance[OUTPUTS] / STEPS));
+    eoc_net_f64_destroy(&net);
+}
+
+/* Batch normalization as it is used: the plain mean of what ten steps saw, then a tenth of the way each step. */
+static void running_averages_are_what_is_used(void **state)
+{
+    (void)state;
+    enum { STEPS = 14 };
+    const eoc_network network =
+        layered("fully_connected(normalization=batch, epsilon=0.01)", "linear", "gaussian", 1, WIDTH);
+    eoc_net *net = net_of(&network, &small);
+    const double *const w = net->parameters + net->layers[0].offset;
+    double seen[STEPS][2][WIDTH], x[SAMPLES * FEATURES];
+    for (int t = 1; t <= STEPS; t++) {
+        const eoc_stream stream = {eoc_rng_key("batches"), (uint32_t)t, 0, 0};
+        eoc_rng_normals(&stream, x, SAMPLES * FEATURES);
+        assert_true(eoc_net_f64_forward(net, x, SAMPLES, t, NULL));
+        for (int j = 0; j < WIDTH; j++) {
+            double z[SAMPLES], mean = 0.0, square = 0.0;
+            for (int r = 0; r < SAMPLES; r++) {
+                z[r] = w[WIDTH * FEATURES + j];
+                for (int f = 0; f < FEATURES; f++) {
+                    z[r] += w[j * FEATURES + f] * x[r * FEATURES + f];
+                }
+                mean += z[r] / SAMPLES;
+            }
+            for (int r = 0; r < SAMPLES; r++) {
+                square += pow(z[r] - mean, 2.0);
+            }
+            seen[t - 1][0][j] = mean;
+            seen[t - 1][1][j] = square / (SAMPLES - 1);
+        }
+    }
+    /* One sample now, of which there is no variance. */
+    assert_true(eoc_net_f64_forward(net, x, 1, 0, NULL));
+    const double *const v = net->parameters + net->layers[1].offset;
+    for (int k = 0; k < OUTPUTS; k++) {
+        double y = 0.0;
+        for (int j = 0; j < WIDTH; j++) {
+            double z = w[WIDTH * FEATURES + j], running[2];
+            for (int f = 0; f < FEATURES; f++) {
+                z += w[j * FEATURES + f] * x[f];
+            }
+            for (int m = 0; m < 2; m++) {
+                running[m] = 0.0;
+                for (int t = 0; t < 10; t++) {
+                    running[m] += seen[t][m][j] / 10.0;
+                }
+                for (int t = 10; t < STEPS; t++) {
+                    running[m] += (seen[t][m][j] - running[m]) / 10.0;
+                }
+            }
+            y += v[k * WIDTH + j] * (z - running[0]) / sqrt(running[1] + 0.01);
+        }
+        CHECK_NEAR(net->output[k], y, 1e-12);
+    }
+    eoc_net_f64_destroy(&net);
+}
+
+/* A mirrored matrix is [W', -W'] of the sampler's W'; the second matrix of a block is the sampler's second tensor. */
+static void draws_matrices_of_architectures(void **state)
+{
+    (void)state;
+    enum { N = 70 };
+    const eoc_net_limits limits = {
+        .max_depth = 3, .max_width = N, .features = 40, .outputs = OUTPUTS, .batch = 1, .num_states = 0};
+    const eoc_network networks[] = {layered("fully_connected", "crelu", "looks_linear", 3, N),
+                                    layered("residual(form=full)", "tanh", "orthogonal", 3, N)};
+    for (int k = 0; k < 2; k++) {
+        eoc_net *net = net_of(&networks[k], &limits);
+        eoc_weights *weights = NULL;
+        assert_int_equal(eoc_weights_create(N, 1, &weights), EOC_OK);
+        assert_int_equal(net->num_layers, k == 0 ? 4 : 6);
+        const eoc_net_layer *layer = &net->layers[k == 0 ? 1 : 2]; /* layer 2: the only matrix, or the second one */
+        assert_int_equal(layer->layer, 2);
+        assert_int_equal(layer->fan_in, k == 0 ? 2 * N : N);
+        const eoc_matrix matrix = {.initializer = networks[k].initializer,
+                                   .weight_variance = networks[k].weight_variance,
+                                   .key = networks[k].key,
+                                   .layer = 2,
+                                   .tensor = EOC_TENSOR_WEIGHT + (k == 0 ? 0 : 1),
+                                   .fan_out = N,
+                                   .fan_in = N};
+        double column[N], unit[N];
+        for (int j = 0; j < N; j++) {
+            memset(unit, 0, sizeof unit);
+            unit[j] = 1.0;
+            eoc_sampler_find("explicit")->apply(weights, &matrix, unit, column, 1, NULL);
+            for (int i = 0; i < N; i++) {
+                const double *const row = net->parameters + layer->offset + (size_t)(i * layer->fan_in);
+                CHECK_NEAR(row[j], column[i], 1e-14);
+                if (k == 0) {
+                    CHECK_NEAR(row[N + j], -column[i], 1e-14);
+                }
+            }
+        }
+        eoc_weights_destroy(&weights);
+        eoc_net_f64_destroy(&net);
+    }
+}
+
+/* Balduzzi et al. 2017: a looks-linear network is W'^L ... W'^1, whatever its depth: of W' orthogonal an isometry. */
+static void looks_linear_starts_linear(void **state)
+{
+    (void)state;
+    enum { L = 60 };
+    const samples s = draw_samples();
+    eoc_network network = layered("fully_connected", "crelu", "looks_linear", L, WIDTH);
+    network.weight_variance = 1.0;
+    network.bias_variance = 0.0;
+    eoc_net_limits limits = small;
+    limits.max_depth = L;
+    eoc_net *net = net_of(&network, &limits);
+    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, NULL));
+    double first[SAMPLES * OUTPUTS], minus[SAMPLES * FEATURES], norm_1 = 0.0, norm_L = 0.0;
+    memcpy(first, net->output, sizeof first);
+    for (int i = 0; i < WIDTH; i++) {
+        const double a = net->parts[0].width == WIDTH ? net->parts[1].out[i] - net->parts[1].out[WIDTH + i] : NAN;
+        const eoc_net_part *top = &net->parts[net->num_parts - 2];
+        norm_1 += a * a;
+        norm_L += pow(top->out[i] - top->out[WIDTH + i], 2.0);
+    }
+    CHECK_NEAR(norm_L / norm_1, 1.0, 1e-12);
+    for (int i = 0; i < SAMPLES * FEATURES; i++) {
+        minus[i] = -s.x[i];
+    }
+    /* z is odd in x, so what the read-out, which is not mirrored, sees of -x are the features of x, swapped. */
+    double *const v = net->parameters + net->layers[L].offset;
+    for (int k = 0; k < OUTPUTS; k++) {
+        for (int i = 0; i < WIDTH; i++) {
+            const double other = v[k * 2 * WIDTH + i];
+            v[k * 2 * WIDTH + i] = v[k * 2 * WIDTH + WIDTH + i];
+            v[k * 2 * WIDTH + WIDTH + i] = other;
+        }
+    }
+    assert_true(eoc_net_f64_forward(net, minus, SAMPLES, 0, NULL));
+    for (int i = 0; i < SAMPLES * OUTPUTS; i++) {
+        CHECK_NEAR(net->output[i], first[i], 1e-12);
+    }
+    eoc_net_f64_destroy(&net);
 }
 
 /* Initial weights are those of the explicit sampler: W applied to unit vectors. */
@@ -240,7 +488,7 @@ static void deep_linear_modes_follow_saxe(void **state)
     assert_int_equal(eoc_optimizer_find("sgd", &sgd), EOC_OK);
     const double dt = 1e-3; /* of t/tau */
     for (int t = 1; t <= STEPS; t++) {
-        assert_true(eoc_net_f64_forward(net, x, N, NULL));
+        assert_true(eoc_net_f64_forward(net, x, N, t, NULL));
         eoc_net_f64_loss(net, eoc_loss_row(1), NULL, targets, N, 0.5 * N, NULL); /* their 1/2 sum of squares */
         /* biases stay out, as in the paper */
         const eoc_net_step step = {.optimizer = &sgd, .learning_rate = dt, .step = t};
@@ -263,8 +511,15 @@ static void deep_linear_modes_follow_saxe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(derivatives_are_differences),   cmocka_unit_test(draws_what_probes_draw),
-        cmocka_unit_test(optimizers_step_as_written),    cmocka_unit_test(clipping_scales_the_whole_gradient),
+        cmocka_unit_test(derivatives_are_differences),
+        cmocka_unit_test(derivatives_of_every_architecture),
+        cmocka_unit_test(dropout_keeps_the_mean),
+        cmocka_unit_test(running_averages_are_what_is_used),
+        cmocka_unit_test(draws_matrices_of_architectures),
+        cmocka_unit_test(looks_linear_starts_linear),
+        cmocka_unit_test(draws_what_probes_draw),
+        cmocka_unit_test(optimizers_step_as_written),
+        cmocka_unit_test(clipping_scales_the_whole_gradient),
         cmocka_unit_test(deep_linear_modes_follow_saxe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

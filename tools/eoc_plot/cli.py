@@ -157,11 +157,11 @@ PICTURES = {
                      "eoc-plot phase tanh.h5 --select initializer=gaussian --xi 1,6 -o tanh.pdf", phase_options, phase.draw),
     "depth": Picture("statistics against the layer, probes as points and theory as lines",
                      "eoc-plot depth tanh.h5 --select width=1000 --curves 7", depth_options, depth.draw),
-    "train": Picture("how training went: a map over weight variance and depth with multiples of xi_c, learning curves, learning times",
-                     "eoc-plot train learning.h5 --show curves --along depth", lambda parser: None, train.draw, common=train_options),
     "shattering": Picture("gradients along an interval beside noise, their autocorrelations, correlation against depth",
                           "eoc-plot shattering gradients.h5 --correlation correlation.h5", shattering_options, shattering.draw,
                           common=shattering_common),
+    "train": Picture("how training went: a map over weight variance and depth with multiples of xi_c, learning curves, learning times",
+                     "eoc-plot train learning.h5 --show curves --along depth", lambda parser: None, train.draw, common=train_options),
     "advise": Picture("the initializers that eoc advise --json compares",
                       "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),
 }

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The parts of trained networks: what each does to a batch, and to the derivatives on their way back. */
+#include "net_parts.h"
+
+#include "eoc/linalg.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static eoc_real *parameters_of(const eoc_net_pass *pass, const eoc_net_part *part)
+{
+    return pass->net->parameters + part->offset;
+}
+
+static size_t num_weights(const eoc_net_part *part)
+{
+    return (size_t)part->width * (size_t)part->fan_in;
+}
+
+static void swap(eoc_net_pass *pass)
+{
+    eoc_net *const net = pass->net;
+    pass->d = pass->other;
+    pass->other = pass->d == net->dh ? net->dz : net->dh;
+}
+
+/* -- learning -- */
+
+static void update(eoc_net *net, const eoc_net_step *how, double scale, size_t offset, const eoc_real *gradient,
+                   size_t count)
+{
+    const eoc_optimizer_kind *kind = &LOOPS->optimizers[how->optimizer->row];
+    eoc_real *s[EOC_OPTIMIZER_STATES] = {NULL};
+    for (int i = 0; i < kind->num_states; i++) {
+        s[i] = net->states[i] + offset;
+    }
+    kind->update(how->optimizer->parameters, how->learning_rate, how->step, scale, gradient, net->parameters + offset,
+                 s, count);
+}
+
+/* Where a part's gradient goes: its own place, or one for all that step at once. */
+static eoc_real *gradient_of(const eoc_net_pass *pass, const eoc_net_part *part)
+{
+    return pass->net->gradient + (pass->net->limits.whole_gradient ? part->offset : 0);
+}
+
+/* -- matrices: z = W h + b -- */
+
+static void multiply(const eoc_net_pass *pass, const eoc_net_part *part)
+{
+    GEMM(false, true, pass->n, part->width, part->fan_in, 1, pass->values, parameters_of(pass, part), 0, part->out);
+}
+
+static void matrix_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    multiply(pass, part);
+    LOOPS->add_row(parameters_of(pass, part) + num_weights(part), part->out, (size_t)pass->n, (size_t)part->width);
+}
+
+/* d = dE/dz, its column sums at the gradient's biases: dE/dh, and the step of W and b */
+static void back_through_matrix(eoc_net_pass *pass, const eoc_net_part *part, eoc_real *gradient)
+{
+    eoc_net *const net = pass->net;
+    eoc_real *const weights = parameters_of(pass, part);
+    if (part != net->parts) {
+        GEMM(false, false, pass->n, part->fan_in, part->width, 1, pass->d, weights, 0, pass->other);
+    }
+    if (pass->in_place) { /* W += factor dE/dW, without a matrix for dE/dW */
+        GEMM(true, false, part->width, part->fan_in, pass->n, (eoc_real)-pass->how->learning_rate, pass->d, part->in, 1,
+             weights);
+        const size_t at = num_weights(part);
+        update(net, pass->how, 1.0, part->offset + at, gradient + at, (size_t)part->width);
+    } else {
+        GEMM(true, false, part->width, part->fan_in, pass->n, 1, pass->d, part->in, 0, gradient);
+        if (pass->at_once) {
+            update(net, pass->how, 1.0, part->offset, gradient, part->count);
+        }
+    }
+    swap(pass);
+}
+
+static void matrix_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    eoc_real *const gradient = gradient_of(pass, part);
+    LOOPS->sum_columns(pass->d, gradient + num_weights(part), (size_t)pass->n, (size_t)part->width);
+    back_through_matrix(pass, part, gradient);
+}
+
+/* -- phi -- */
+
+/* h = phi(z), slope = phi'(z); h holds z */
+static void apply_phi(const eoc_activation *a, eoc_real *h, eoc_real *slope, size_t n)
+{
+#ifdef EOC_REAL_DOUBLE
+    a->kind->dphi_many(h, slope, n, a->parameters);
+    a->kind->phi_many(h, h, n, a->parameters);
+#else
+    eoc_activation_both_float(a, h, h, slope, n);
+#endif
+}
+
+static void matrix_phi_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    const eoc_real *const biases = parameters_of(pass, part) + num_weights(part);
+    const size_t width = (size_t)part->width;
+    multiply(pass, part);
+    for (size_t r = 0; r < (size_t)pass->n; r++) { /* a sample at a time: its units stay in the first-level cache */
+        eoc_real *const row = part->out + r * width;
+        LOOPS->add_row(biases, row, 1, width);
+        apply_phi(&pass->net->network.activation, row, part->slope + r * width, width);
+    }
+}
+
+static void matrix_phi_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    eoc_real *const gradient = gradient_of(pass, part);
+    LOOPS->multiply_and_sum(part->slope, pass->d, gradient + num_weights(part), (size_t)pass->n, (size_t)part->width);
+    back_through_matrix(pass, part, gradient);
+}
+
+/* Two features a unit: phi(z) and behind them phi(-z). */
+static void apply_phi_twice(const eoc_activation *a, const eoc_real *z, eoc_real *h, eoc_real *slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        h[i] = z[i];
+        h[n + i] = -z[i];
+    }
+    apply_phi(a, h, slope, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        slope[n + i] = -slope[n + i];
+    }
+}
+
+/* One stream a step and layer: the masks are those of the sample's place in the step's batch, whatever ran before. */
+static void drop(eoc_net_pass *pass, eoc_net_part *part)
+{
+    const eoc_network *network = &pass->net->network;
+    const eoc_stream stream = {network->key, (uint32_t)part->layer, EOC_TENSOR_TRAIN_MASK, (uint32_t)pass->step};
+    const size_t count = (size_t)pass->n * (size_t)part->width;
+    float *const drawn = (float *)(void *)pass->net->dh; /* unused on the way up */
+    eoc_rng_uniforms_float(&stream, drawn, count);
+    LOOPS->drop(drawn, eoc_network_keep(network), part->out, part->slope, count);
+}
+
+static void phi_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    const eoc_activation *a = &pass->net->network.activation;
+    const size_t n = (size_t)part->fan_in, width = (size_t)part->width;
+    for (size_t r = 0; r < (size_t)pass->n; r++) {
+        const eoc_real *const z = pass->values + r * n;
+        eoc_real *const h = part->out + r * width, *const slope = part->slope + r * width;
+        if (width == n) {
+            memcpy(h, z, sizeof *h * n);
+            apply_phi(a, h, slope, n);
+        } else {
+            apply_phi_twice(a, z, h, slope, n);
+        }
+    }
+    if (pass->step > 0 && eoc_network_keep(&pass->net->network) < 1.0) {
+        drop(pass, part);
+    }
+}
+
+static void phi_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    const size_t rows = (size_t)pass->n, n = (size_t)part->fan_in;
+    if (part->width == part->fan_in) {
+        LOOPS->multiply(part->slope, pass->d, rows * n);
+    } else {
+        LOOPS->contract(part->slope, pass->d, rows, n);
+    }
+}
+
+/* -- normalizations -- */
+
+static eoc_net_norm norm_of(const eoc_net_pass *pass, const eoc_net_part *part)
+{
+    eoc_net *const net = pass->net;
+    const size_t n = (size_t)part->width;
+    const eoc_real *const gamma = parameters_of(pass, part);
+    return (eoc_net_norm){.gamma = gamma,
+                          .beta = gamma + n,
+                          .epsilon = eoc_network_norm(&net->network).epsilon,
+                          .mean = net->moments,
+                          .variance = net->moments + n,
+                          .x = part->x,
+                          .inverse = part->inverse};
+}
+
+static void average(const eoc_net_norm *norm, eoc_real *running, int rows, int64_t step, size_t n)
+{
+    const double share = step < 10 ? 1.0 / (double)step : 0.1;
+    const double unbiased = rows > 1 ? (double)rows / (rows - 1) : 1.0;
+    LOOPS->combine(1.0 - share, running, share, norm->mean, running, n);
+    LOOPS->combine(1.0 - share, running + n, share * unbiased, norm->variance, running + n, n);
+}
+
+static void norm_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    const eoc_norm_rule rule = eoc_network_norm(&pass->net->network).rule;
+    const size_t rows = (size_t)pass->n, n = (size_t)part->width;
+    eoc_net_norm norm = norm_of(pass, part);
+    if (part->running && pass->step == 0 && pass->net->averaged > 0) {
+        norm.mean = part->running;
+        norm.variance = part->running + n;
+        LOOPS->norm_as_given(&norm, pass->values, part->out, rows, n);
+        return;
+    }
+    LOOPS->norms[rule].forward(&norm, pass->values, part->out, rows, n);
+    if (part->running && pass->step > 0) {
+        average(&norm, part->running, pass->n, pass->step, n);
+    }
+}
+
+static void norm_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    const eoc_norm_rule rule = eoc_network_norm(&pass->net->network).rule;
+    const eoc_net_norm norm = norm_of(pass, part);
+    eoc_real *const gradient = gradient_of(pass, part);
+    LOOPS->norms[rule].backward(&norm, pass->d, gradient, (size_t)pass->n, (size_t)part->width);
+    if (pass->at_once) {
+        update(pass->net, pass->how, 1.0, part->offset, gradient, part->count);
+    }
+}
+
+/* -- residual blocks: u = skip s + branch f(s) -- */
+
+static void fork_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    (void)part;
+    pass->stream = pass->values;
+}
+
+static void add_forward(eoc_net_pass *pass, eoc_net_part *part)
+{
+    LOOPS->combine(part->skip, pass->stream, part->branch, pass->values, part->out,
+                   (size_t)pass->n * (size_t)part->width);
+}
+
+static void add_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    const size_t count = (size_t)pass->n * (size_t)part->width;
+    LOOPS->scale(part->skip, pass->d, pass->net->stream, count);
+    LOOPS->scale(part->branch, pass->d, pass->d, count);
+}
+
+static void fork_backward(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    LOOPS->combine(1.0, pass->net->stream, 1.0, pass->d, pass->d, (size_t)pass->n * (size_t)part->width);
+}
+
+const eoc_net_part_kind EOC_NET(part_kinds)[] = {
+    [EOC_NET_MATRIX] = {"z = W h + b", matrix_forward, matrix_backward},
+    [EOC_NET_MATRIX_PHI] = {"h = phi(W h + b)", matrix_phi_forward, matrix_phi_backward},
+    [EOC_NET_NORM] = {"y = norm(z)", norm_forward, norm_backward},
+    [EOC_NET_PHI] = {"h = phi(z), dropped", phi_forward, phi_backward},
+    [EOC_NET_FORK] = {"s = h", fork_forward, fork_backward},
+    [EOC_NET_ADD] = {"h = skip s + branch h", add_forward, add_backward},
+};
+
+/* -- up and down -- */
+
+static bool given_up(const eoc_net_host *host)
+{
+    return host && host->tick && host->tick(host->context);
+}
+
+bool EOC_NET(forward)(eoc_net *net, const eoc_real *x, int n, int64_t step, const eoc_net_host *host)
+{
+    assert(n <= net->limits.batch);
+    eoc_net_pass pass = {.net = net, .n = n, .step = step, .values = x};
+    for (int i = 0; i < net->num_parts; i++) {
+        eoc_net_part *const part = &net->parts[i];
+        part->in = pass.values;
+        part->kind->forward(&pass, part);
+        pass.values = part->out ? part->out : pass.values;
+        if (part->count > 0 && given_up(host)) {
+            return false;
+        }
+    }
+    net->averaged = step > 0 ? step : net->averaged;
+    return true;
+}
+
+static double gradient_norm(const eoc_net *net)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < net->num_parameters; i++) {
+        sum += (double)net->gradient[i] * (double)net->gradient[i];
+    }
+    return sqrt(sum);
+}
+
+bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host)
+{
+    (void)x;
+    const bool at_once = step && step->clip == 0.0;
+    eoc_net_pass pass = {.net = net,
+                         .n = n,
+                         .d = net->output,
+                         .other = net->dh,
+                         .how = step,
+                         .at_once = at_once,
+                         .in_place = at_once && LOOPS->optimizers[step->optimizer->row].is_plain};
+    assert(at_once || net->limits.whole_gradient);
+    for (int i = net->num_parts - 1; i >= 0; i--) {
+        const eoc_net_part *part = &net->parts[i];
+        part->kind->backward(&pass, part);
+        if (part->count > 0 && given_up(host)) {
+            return false;
+        }
+    }
+    if (step && !at_once) {
+        const double norm = gradient_norm(net);
+        update(net, step, norm > step->clip ? step->clip / norm : 1.0, 0, net->gradient, net->num_parameters);
+    }
+    return true;
+}
