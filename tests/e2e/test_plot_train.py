@@ -98,6 +98,19 @@ def test_file_with_nothing_done(tmp_path):
     assert_fails(plot("train", path, "--show", "curves"), 1, "no network of this selection is done yet")
 
 
+def test_trainings_that_all_diverged_at_once(tmp_path):
+    """A panel without a value beside one that has some."""
+    path = make(tmp_path / "half.h5", initializer=("gaussian", "orthogonal"), weight_variance=(1.5,), depth=(10, 20))
+    with h5py.File(path, "r+") as file:
+        for name in ("loss", "accuracy", "test_loss", "test_accuracy"):
+            file[f"train/{name}"][0, 0, 1] = np.nan
+    shallow = ("--select", "depth=10", "--along", "learning_rate")
+    run = plot("train", path, *shallow, "-o", tmp_path / "picture.png")
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    found = texts(figure("train", path, *shallow))
+    assert sum("diverged at once" in text for text in found) == 2  # loss and accuracy of the second
+
+
 def test_map_holds_the_values_at_the_best_rate(trained):
     shown = np.ma.filled(figure("train", trained).axes[0].collections[0].get_array(), np.nan).reshape(24, 16)
     with h5py.File(trained) as file:

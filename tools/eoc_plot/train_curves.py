@@ -110,15 +110,15 @@ def draw_curves(result, chosen, asked, options):
     rows, varied = make_rows(result, chosen, asked, shown)
     names = measures_asked_for(result, options)
     figure, panels = style.new_figure(len(rows), len(names), 4.6, 3.2, extra_width=1.8)
-    any_value = False
+    filled = np.zeros(panels.shape, bool)
     for i, row in enumerate(rows):
         curves = curves_of(result, row, along, options)
         for j, name in enumerate(names):
             for curve in curves:
-                any_value |= draw_curve(panels[i, j], result, curve, name, "-")
+                filled[i, j] |= draw_curve(panels[i, j], result, curve, name, "-")
                 draw_curve(panels[i, j], result, curve, f"test_{name}", (0, (3, 1.5)))
-            finish_curves(panels[i, j], result, row.name, name)
-    if not any_value:
+            finish_curves(panels[i, j], result, row.name, name, bool(filled[i, j]))
+    if not filled.any():
         raise PlotError(f"{result.path}: no network of this selection is done yet, or every training diverged at once")
     entries = [Line2D([], [], color=curve.colour, linewidth=1.6, label=curve.label) for curve in curves]
     entries += [Line2D([], [], color="0.3", linewidth=1.3, linestyle=dashes, label=words)
@@ -141,14 +141,17 @@ def curve_notes(result, rows):
     return notes
 
 
-def finish_curves(axes, result, name, short):
+def finish_curves(axes, result, name, short, filled):
     axes.set_xscale("symlog", linthresh=1.0)
     last = trained.steps(result)[-1]
     axes.set_xlim(0, last * 1.05)
     axes.xaxis.set_major_formatter(style.ticker.FuncFormatter(lambda value, _: style.number(value)))
     axes.set_xlabel("step")
     axes.set_ylabel(trained.MEASURES[short][0].removeprefix("training "))
-    if short == "loss":
+    if not filled:  # a logarithmic axis needs a value
+        axes.text(0.5, 0.5, "not done yet, or diverged at once", transform=axes.transAxes, ha="center", va="center", color="0.4")
+        axes.set_yticks([])
+    elif short == "loss":
         axes.set_yscale("log", nonpositive="clip")
         style.set_scale(axes, "y", True)
     else:
