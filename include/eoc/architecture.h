@@ -15,6 +15,7 @@
 #define EOC_ARCHITECTURE_H
 
 #include "eoc/activation.h"
+#include "eoc/geometry.h"
 #include "eoc/initializer.h"
 #include "eoc/weights.h"
 
@@ -105,7 +106,8 @@ typedef struct {
 typedef struct {
     int features; /* of a unit; 0 stands for 1 */
     bool normalized, second_matrix, scratch;
-    bool coupled; /* the inputs of a batch act on each other: a tangent is one of the whole batch */
+    bool coupled;        /* the inputs of a batch act on each other: a tangent is one of the whole batch */
+    int positions, taps; /* of a convolution; 0 stands for 1 */
 } eoc_layer_needs;
 
 /** z^(l+1) = skip z^l + branch (W phi(z^l) + b) from z^1 = W x + b, phi's argument normalized or not: see gates.h. */
@@ -144,7 +146,11 @@ struct eoc_architecture_kind {
     /** The layers for eoc/layer_theory.h; NULL: it does not describe them. */
     eoc_block (*block)(const eoc_network *network);
     eoc_layer_needs (*needs)(const eoc_network *network);
-    /** Values of h^l, l = 0..L. */
+    /** Where the units are; NULL: no space. */
+    eoc_geometry (*geometry)(const eoc_network *network);
+    /** Whether a trained network's read-out is of the average over positions; NULL: it is not. */
+    bool (*averages)(const eoc_network *network);
+    /** Values of h^l at a position, l = 0..L. */
     int (*width)(const eoc_network *network, int l);
     /** Layer l as a list: the same as forward, for who stores the weights (eoc/net.h). */
     eoc_layer_form (*form)(const eoc_network *network, int l);
@@ -189,6 +195,14 @@ double eoc_network_effective(const eoc_network *network);
 /** The width that a grid's `width` stands for: less where the architecture matches the parameters of one feature. */
 int eoc_network_width(const eoc_architecture *architecture, const eoc_activation *activation, int width);
 
+eoc_geometry eoc_network_geometry(const eoc_network *network);
+
+/** Positions of a layer, 1 without space: an input is so many columns of a batch. */
+int eoc_network_positions(const eoc_network *network);
+
+/** Shares of a unit's variance that come through each tap of a convolution, (taps) that add up to 1. */
+void eoc_network_tap_shares(const eoc_network *network, double *shares);
+
 eoc_norm eoc_network_norm(const eoc_network *network);
 
 /** The probability with which dropout keeps a feature; 1: no dropout. */
@@ -199,6 +213,13 @@ int eoc_network_features(const eoc_network *network);
 
 /** Matrix `which` (0, 1) of layer l, and whose biases are column `which` of the layer's stream. */
 eoc_matrix eoc_network_matrix(const eoc_network *network, int l, uint32_t which);
+
+/**
+ * A layer's weights as a trained network stores them, out (fan_out, taps, channels); without space (fan_out, fan_in).
+ * `matrix` is of eoc_network_matrix, its fan_in perhaps that of the data; mirrored ones are drawn without their mirror.
+ * Errors as eoc_weights_draw.
+ */
+eoc_status eoc_network_draw(const eoc_network *network, const eoc_matrix *matrix, eoc_weights *weights, double *out);
 
 /** What serves both. */
 eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b);

@@ -28,6 +28,10 @@ typedef struct {
     eoc_law law;
     double (*entry_variance)(int fan_out, int fan_in); /* v: at weight_variance 1 */
     bool mirrored; /* [W', -W'] where it meets two features a unit; the law, and fan_in, are those of W' */
+    bool centre;   /* of a convolution only the centre tap is not zero; fan_in is that of the tap */
+    /** For convolutions alone: variance of the taps at this distance along one dimension, relative to the others. */
+    double (*tap_variance)(const double *parameters, int kernel, int distance);
+    bool needs_space; /* makes no sense without a convolution */
 } eoc_initializer_kind;
 
 typedef struct {

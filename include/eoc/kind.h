@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { EOC_MAX_PARAMETERS = 12, EOC_MAX_KIND_BYTES = 256 };
+enum { EOC_MAX_PARAMETERS = 16, EOC_MAX_KIND_BYTES = 512 };
 
 /**
  * A parameter of a kind: a number in [min, max] or, where `words` is set, the index of one of these words; with

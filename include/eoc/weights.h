@@ -30,7 +30,11 @@ typedef struct {
     int fan_out, fan_in;
     bool
         mirrored; /* stands for [W, -W], of 2 fan_in columns: the layer's affair, a sampler draws W and knows no more */
+    int taps; /* of a convolution: fan_in = taps * channels, and a unit's outgoing weights are taps * fan_out; 0: 1 */
 } eoc_matrix;
+
+/** Variance of an entry, by the initializer's rule for these fans; of taps of unlike variance the mean. */
+double eoc_matrix_variance(const eoc_matrix *matrix);
 
 /** Scratch memory of the samplers; one a rank, reused. */
 typedef struct eoc_weights eoc_weights;

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <math.h>
 
-static const eoc_architecture_kind *const architectures[] = {&eoc_fully_connected, &eoc_residual};
+static const eoc_architecture_kind *const architectures[] = {&eoc_fully_connected, &eoc_residual, &eoc_convolutional};
 
 int eoc_architecture_count(void)
 {
@@ -46,13 +46,33 @@ eoc_status eoc_architecture_find(const char *text, eoc_architecture *architectur
 
 /* -- what goes together -- */
 
+/* Initializers of convolutions, on their own ground. */
+static eoc_status check_taps(const eoc_network *network)
+{
+    const eoc_initializer_kind *kind = network->initializer.kind;
+    EOC_REQUIRE(!kind->needs_space || network->architecture.kind->geometry, EOC_ERR_USAGE,
+                "%s is a law of the taps of a convolution, which %s has not; accepted with it: convolutional",
+                kind->name, network->architecture.kind->name);
+    if (kind->tap_variance) {
+        double total = 0.0;
+        for (int d = 0; d <= eoc_network_geometry(network).kernel / 2; d++) {
+            total += kind->tap_variance(network->initializer.parameters, eoc_network_geometry(network).kernel, d);
+        }
+        EOC_REQUIRE(total > 0.0, EOC_ERR_USAGE,
+                    "%s: all taps of a kernel of %d have variance zero; accepted: one at least that has not",
+                    kind->name, eoc_network_geometry(network).kernel);
+    }
+    return EOC_OK;
+}
+
 eoc_status eoc_network_check(const eoc_network *network)
 {
     EOC_REQUIRE(!network->initializer.kind->mirrored || eoc_activation_features(&network->activation) == 2,
                 EOC_ERR_USAGE,
                 "%s is [W', -W'], for the two features a unit of crelu, and %s has one; accepted with it: crelu",
                 network->initializer.kind->name, network->activation.kind->name);
-    return network->architecture.kind->check(network);
+    EOC_TRY(network->architecture.kind->check(network));
+    return check_taps(network);
 }
 
 bool eoc_network_in_theory(const eoc_network *network)
@@ -63,12 +83,8 @@ bool eoc_network_in_theory(const eoc_network *network)
 
 double eoc_network_effective(const eoc_network *network)
 {
-    const int features = eoc_network_features(network);
-    if (features == network->width) {
-        return eoc_initializer_effective(&network->initializer, network->weight_variance, network->width);
-    }
     const eoc_matrix m = eoc_layer_matrix(network, 2, EOC_TENSOR_WEIGHT, true);
-    return features * eoc_initializer_variance(&m.initializer, m.weight_variance, m.fan_out, m.fan_in);
+    return (m.mirrored ? 2 : 1) * m.fan_in * eoc_matrix_variance(&m);
 }
 
 /* A hidden layer of width N has N^2 weights, or 2 N^2 where a unit has two features. */
@@ -93,5 +109,7 @@ eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b)
                              .normalized = a.normalized || b.normalized,
                              .second_matrix = a.second_matrix || b.second_matrix,
                              .scratch = a.scratch || b.scratch,
-                             .coupled = a.coupled || b.coupled};
+                             .coupled = a.coupled || b.coupled,
+                             .positions = a.positions > b.positions ? a.positions : b.positions,
+                             .taps = a.taps > b.taps ? a.taps : b.taps};
 }

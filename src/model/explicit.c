@@ -16,7 +16,7 @@
 static void draw_tile(eoc_weights *w, const eoc_matrix *m, int tile_index, int rows, int cols)
 {
     const eoc_stream stream = {m->key, m->layer, m->tensor, (uint32_t)tile_index};
-    const double variance = eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
+    const double variance = eoc_matrix_variance(m);
     const double mean = eoc_initializer_mean(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
     const size_t n = (size_t)rows * (size_t)cols;
     if (m->initializer.kind->law == EOC_LAW_NORMAL) {
@@ -123,7 +123,7 @@ static void haar_corner(eoc_weights *w, const eoc_matrix *m, haar_square *produc
                         double *out, int num_out, int columns)
 {
     const int n = num_in > num_out ? num_in : num_out;
-    const double variance = eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
+    const double variance = eoc_matrix_variance(m);
     const double scale = sqrt(variance * n);
     const size_t total_in = (size_t)num_in * (size_t)columns, total_out = (size_t)num_out * (size_t)columns;
     if (num_in == num_out) {
@@ -177,7 +177,7 @@ static eoc_status draw_haar_square(eoc_weights *w, const eoc_matrix *m, int n, d
 static eoc_status haar_draw(eoc_weights *w, const eoc_matrix *m, double *out)
 {
     const int n = m->fan_in > m->fan_out ? m->fan_in : m->fan_out;
-    const double variance = eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in);
+    const double variance = eoc_matrix_variance(m);
     const double scale = sqrt(variance * n);
     const size_t side = (size_t)n;
     double *const q = calloc(side * side + 2 * side, sizeof(double));

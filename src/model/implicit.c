@@ -53,7 +53,7 @@ static size_t implicit_kept_bytes(const eoc_matrix *m, int columns)
 
 static double entry_scale(const eoc_matrix *m)
 {
-    return sqrt(eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out, m->fan_in));
+    return sqrt(eoc_matrix_variance(m));
 }
 
 /* Vectors (columns, from) to (columns, to), to >= from: zeros behind. */

@@ -45,6 +45,13 @@ static double one_percent_uniform(int fan_out, int fan_in)
     return 1e-4 / 12.0;
 }
 
+/* Relative variances by distance from the centre, as given. */
+static double tap_as_given(const double *parameters, int kernel, int distance)
+{
+    (void)kernel;
+    return parameters[distance];
+}
+
 static const eoc_initializer_kind initializers[] = {
     {.name = "gaussian",
      .formula = "N(0, 1/fan_in)",
@@ -106,12 +113,33 @@ static const eoc_initializer_kind initializers[] = {
      .source = "Balduzzi et al. 2017",
      .law = EOC_LAW_HAAR,
      .mirrored = true,
+     .centre = true,
      .entry_variance = one_over_fan_in},
     {.name = "looks_linear_gaussian",
      .formula = "[W', -W'] for crelu, W' alone on the input; W' N(0, 1/N)",
      .source = "Balduzzi et al. 2017",
      .law = EOC_LAW_NORMAL,
      .mirrored = true,
+     .entry_variance = one_over_fan_in},
+    {.name = "delta_orthogonal",
+     .formula = "convolution: centre tap Haar, entry variance 1/channels, all other taps zero",
+     .source = "Xiao et al. 2018",
+     .law = EOC_LAW_HAAR,
+     .centre = true,
+     .needs_space = true,
+     .entry_variance = one_over_fan_in},
+    {.name = "gaussian_taps",
+     .formula = "convolution: N(0, v_t/channels), sum_t v_t = 1; v_t in proportion to tap_i tap_j, i and j the tap's "
+                "distances from the centre",
+     .source = "Xiao et al. 2018",
+     .parameters = {{.name = "tap_0", .fallback = 1.0, .min = 0.0, .max = 1e6},
+                    {.name = "tap_1", .fallback = 1.0, .min = 0.0, .max = 1e6},
+                    {.name = "tap_2", .fallback = 1.0, .min = 0.0, .max = 1e6},
+                    {.name = "tap_3", .fallback = 1.0, .min = 0.0, .max = 1e6},
+                    {.name = "tap_4", .fallback = 1.0, .min = 0.0, .max = 1e6}},
+     .law = EOC_LAW_NORMAL,
+     .tap_variance = tap_as_given,
+     .needs_space = true,
      .entry_variance = one_over_fan_in},
 };
 

@@ -44,36 +44,41 @@ bool eoc_network_is_plain(const eoc_network *network)
 eoc_block eoc_network_common_block(const eoc_network *network)
 {
     const eoc_matrix w = eoc_layer_matrix(network, 1, EOC_TENSOR_WEIGHT, false);
-    return (eoc_block){
-        .matrix_behind = true,
-        .mirrored = network->initializer.kind->mirrored && eoc_activation_features(&network->activation) == 2,
-        .skip = 0.0,
-        .branch = 1.0,
-        .norm = eoc_network_norm(network),
-        .keep = eoc_network_keep(network),
-        .lift_variance = w.fan_in * eoc_initializer_variance(&w.initializer, w.weight_variance, w.fan_out, w.fan_in),
-        .variance = eoc_network_effective(network)};
+    return (eoc_block){.matrix_behind = true,
+                       .mirrored =
+                           network->initializer.kind->mirrored && eoc_activation_features(&network->activation) == 2,
+                       .skip = 0.0,
+                       .branch = 1.0,
+                       .norm = eoc_network_norm(network),
+                       .keep = eoc_network_keep(network),
+                       .lift_variance = w.fan_in * eoc_matrix_variance(&w),
+                       .variance = eoc_network_effective(network)};
 }
 
 int eoc_network_riders(const eoc_network *network, int inputs)
 {
-    return network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_BATCH ? inputs : 1;
+    const bool coupled = network->architecture.parameters[EOC_PARAMETER_NORM] == EOC_NORM_BATCH;
+    return coupled ? inputs : eoc_network_positions(network);
 }
 
 /* -- matrices -- */
 
 eoc_matrix eoc_layer_matrix(const eoc_network *network, int l, uint32_t tensor, bool of_features)
 {
-    const bool mirrored =
-        of_features && network->initializer.kind->mirrored && eoc_activation_features(&network->activation) == 2;
+    const eoc_initializer_kind *kind = network->initializer.kind;
+    const bool mirrored = of_features && kind->mirrored && eoc_activation_features(&network->activation) == 2;
+    const eoc_geometry g = eoc_network_geometry(network);
+    const int taps = kind->centre ? 1 : eoc_geometry_taps(&g);
+    const int channels = of_features && !mirrored ? eoc_network_features(network) : network->width;
     return (eoc_matrix){.initializer = network->initializer,
                         .weight_variance = network->weight_variance,
                         .key = network->key,
                         .layer = (uint32_t)l,
                         .tensor = tensor,
                         .fan_out = network->width,
-                        .fan_in = of_features && !mirrored ? eoc_network_features(network) : network->width,
-                        .mirrored = mirrored};
+                        .fan_in = taps * channels,
+                        .mirrored = mirrored,
+                        .taps = taps};
 }
 
 /* (columns, 2 n) to (columns, n): first half less second, in place */

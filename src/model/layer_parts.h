@@ -29,8 +29,16 @@ enum {
     EOC_PARAMETER_EPSILON,
     EOC_PARAMETER_KEEP,
     EOC_PARAMETER_MATCH,
-    EOC_NUM_COMMON_PARAMETERS
+    EOC_NUM_COMMON_PARAMETERS,
+    /* of architectures with residual blocks */
+    EOC_PARAMETER_BRANCH = EOC_NUM_COMMON_PARAMETERS,
+    EOC_PARAMETER_SKIP,
+    EOC_PARAMETER_FORM,
+    EOC_NUM_BLOCK_PARAMETERS
 };
+
+/** Forms of a residual block, and none. */
+enum { EOC_FORM_PRE_ACTIVATION, EOC_FORM_REDUCED, EOC_FORM_FULL, EOC_FORM_PLAIN };
 
 extern const char *const eoc_norm_words[];
 extern const char *const eoc_yes_no_words[];
@@ -53,6 +61,22 @@ extern const char *const eoc_yes_no_words[];
     {                                                                                                                \
         .name = "match_parameters", .fallback = 0.0, .words = eoc_yes_no_words,                                      \
         .help = "with crelu, N = width/sqrt(2) rounded, so that 2 N^2 weights a layer match width^2 of relu"         \
+    }
+
+extern const char *const eoc_branch_words[];
+
+#define EOC_BLOCK_PARAMETERS(FORM_WORDS, FORM)                                                   \
+    {.name = "branch",                                                                           \
+     .fallback = 1.0,                                                                            \
+     .min = 0.0,                                                                                 \
+     .max = 1e6,                                                                                 \
+     .words = eoc_branch_words,                                                                  \
+     .numbers = true,                                                                            \
+     .help = "factor of f"},                                                                     \
+        {.name = "skip", .fallback = 1.0, .min = -1e6, .max = 1e6, .help = "factor of h^(l-1)"}, \
+    {                                                                                            \
+        .name = "form", .fallback = FORM, .words = FORM_WORDS,                                   \
+        .help = "f = W phi(norm(h)) + b, phi(norm(W h + b)) or V phi(norm(W h + b)) + a"         \
     }
 
 /** Whether nothing but W, b and phi makes a layer. */
@@ -126,5 +150,6 @@ double eoc_layer_log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_l
 
 extern const eoc_architecture_kind eoc_fully_connected;
 extern const eoc_architecture_kind eoc_residual;
+extern const eoc_architecture_kind eoc_convolutional;
 
 #endif

@@ -13,29 +13,27 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum { PRE_ACTIVATION, REDUCED, FULL } block_form;
-
-enum { BRANCH = EOC_NUM_COMMON_PARAMETERS, SKIP, FORM };
-
-static const char *const branch_words[] = {"1/sqrt(depth)", NULL};
+const char *const eoc_branch_words[] = {"1/sqrt(depth)", NULL};
 static const char *const form_words[] = {"pre_activation", "reduced", "full", NULL};
 
 typedef struct {
-    block_form form;
+    int form;
     double skip, branch;
 } block;
 
 static block block_of(const eoc_network *network)
 {
     const double *const p = network->architecture.parameters;
-    return (block){.form = (block_form)p[FORM],
-                   .skip = p[SKIP],
-                   .branch = p[BRANCH] < 0.0 ? 1.0 / sqrt((double)network->depth) : p[BRANCH]};
+    const double branch = p[EOC_PARAMETER_BRANCH];
+    return (block){.form = (int)p[EOC_PARAMETER_FORM],
+                   .skip = p[EOC_PARAMETER_SKIP],
+                   .branch = branch < 0.0 ? 1.0 / sqrt((double)network->depth) : branch};
 }
 
 static eoc_status check(const eoc_network *network)
 {
-    EOC_REQUIRE(block_of(network).form != REDUCED || eoc_activation_features(&network->activation) == 1, EOC_ERR_USAGE,
+    EOC_REQUIRE(block_of(network).form != EOC_FORM_REDUCED || eoc_activation_features(&network->activation) == 1,
+                EOC_ERR_USAGE,
                 "form=reduced adds phi(z) to the stream unit by unit, and %s has two features a unit; accepted with "
                 "it: form=pre_activation or form=full",
                 network->activation.kind->name);
@@ -52,8 +50,8 @@ static eoc_block block_for_theory(const eoc_network *network)
 {
     const block b = block_of(network);
     eoc_block told = eoc_network_common_block(network);
-    told.matrix_before = b.form != PRE_ACTIVATION;
-    told.matrix_behind = b.form != REDUCED;
+    told.matrix_before = b.form != EOC_FORM_PRE_ACTIVATION;
+    told.matrix_behind = b.form != EOC_FORM_REDUCED;
     told.skip = b.skip;
     told.branch = b.branch;
     return told;
@@ -63,7 +61,7 @@ static eoc_layer_needs needs(const eoc_network *network)
 {
     return (eoc_layer_needs){.features = eoc_activation_features(&network->activation),
                              .normalized = eoc_network_norm(network).rule != EOC_NORM_NONE,
-                             .second_matrix = block_of(network).form == FULL,
+                             .second_matrix = block_of(network).form == EOC_FORM_FULL,
                              .scratch = true,
                              .coupled = eoc_network_norm(network).rule == EOC_NORM_BATCH};
 }
@@ -84,26 +82,27 @@ static eoc_layer_form form(const eoc_network *network, int l)
     static const eoc_layer_doing full[] = {EOC_DO_FORK,   EOC_DO_MATRIX, EOC_DO_NORM,   EOC_DO_PHI,
                                            EOC_DO_MATRIX, EOC_DO_ADD,    EOC_DO_NOTHING};
     const block b = block_of(network);
-    const eoc_layer_doing *const blocks[] = {[PRE_ACTIVATION] = pre_activation, [REDUCED] = reduced, [FULL] = full};
+    const eoc_layer_doing *const blocks[] = {
+        [EOC_FORM_PRE_ACTIVATION] = pre_activation, [EOC_FORM_REDUCED] = reduced, [EOC_FORM_FULL] = full};
     return (eoc_layer_form){.doings = l == 1 ? lift : blocks[b.form], .skip = b.skip, .branch = b.branch};
 }
 
 /* W of the lift and of the blocks. */
 static eoc_matrix weights(const eoc_network *network, int l)
 {
-    return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT, l > 1 && block_of(network).form == PRE_ACTIVATION);
+    return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT, l > 1 && block_of(network).form == EOC_FORM_PRE_ACTIVATION);
 }
 
 /* The matrix that meets the features of a block, if there is one, and what the sampler keeps of it. */
 static eoc_matrix feature_matrix(const eoc_network *network, int l)
 {
-    const bool full = block_of(network).form == FULL;
+    const bool full = block_of(network).form == EOC_FORM_FULL;
     return eoc_layer_matrix(network, l, EOC_TENSOR_WEIGHT + (full ? 1 : 0), true);
 }
 
 static void *feature_kept(const block *b, const eoc_layer *layer)
 {
-    return b->form == FULL ? layer->second_kept : layer->kept;
+    return b->form == EOC_FORM_FULL ? layer->second_kept : layer->kept;
 }
 
 static void note_gram(eoc_layer *layer, const eoc_batch *x)
@@ -136,7 +135,7 @@ static eoc_signals branch_forward(const eoc_network *network, const eoc_layer_to
     eoc_signals u = *h, f = *h;
     u.inputs.values = layer->z.values;
     eoc_signals_set_width(&u, network->width);
-    if (b->form == PRE_ACTIVATION) {
+    if (b->form == EOC_FORM_PRE_ACTIVATION) {
         memcpy(u.inputs.values, h->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
     } else {
         const eoc_matrix w = weights(network, l);
@@ -154,17 +153,17 @@ static eoc_signals branch_forward(const eoc_network *network, const eoc_layer_to
     if (f.tangents.columns) {
         eoc_layer_expand(network, layer->slope, riders, &u.tangents, &f.tangents);
     }
-    if (b->form == REDUCED) {
+    if (b->form == EOC_FORM_REDUCED) {
         return f;
     }
     const eoc_matrix v = feature_matrix(network, l);
-    if (b->form == PRE_ACTIVATION) {
+    if (b->form == EOC_FORM_PRE_ACTIVATION) {
         note_gram(layer, &f.inputs);
     }
     eoc_layer_apply(tools, &v, f.inputs.values, u.inputs.values, columns, feature_kept(b, layer));
     u.inputs.exponent = f.inputs.exponent;
     u.tangents.exponent = f.tangents.exponent;
-    eoc_layer_add_bias(network, tools, l, b->form == FULL ? 1 : 0, &u.inputs);
+    eoc_layer_add_bias(network, tools, l, b->form == EOC_FORM_FULL ? 1 : 0, &u.inputs);
     return u;
 }
 
@@ -192,7 +191,7 @@ static void push_tangents(const eoc_network *network, const eoc_layer_tools *too
     const int columns = in->columns;
     const size_t bytes = sizeof(double) * eoc_batch_size(in);
     out->exponent = in->exponent;
-    if (l > 1 && b.form == PRE_ACTIVATION) {
+    if (l > 1 && b.form == EOC_FORM_PRE_ACTIVATION) {
         memcpy(out->values, in->values, bytes);
     } else {
         eoc_layer_apply(tools, &w, in->values, out->values, columns, layer->kept);
@@ -205,7 +204,7 @@ static void push_tangents(const eoc_network *network, const eoc_layer_tools *too
     }
     eoc_batch f = {.columns = columns, .values = tools->scratch};
     eoc_layer_expand(network, layer->slope, 1, out, &f);
-    if (b.form != REDUCED) {
+    if (b.form != EOC_FORM_REDUCED) {
         const eoc_matrix v = feature_matrix(network, l);
         eoc_layer_apply(tools, &v, f.values, out->values, columns, feature_kept(&b, layer));
         out->exponent = f.exponent;
@@ -262,21 +261,21 @@ static void backward_weights(const eoc_network *network, const eoc_layer_tools *
     eoc_signals f = *dz;
     f.inputs.values = tools->scratch;
     eoc_signals_set_width(&f, eoc_network_features(network));
-    if (b.form == REDUCED) {
+    if (b.form == EOC_FORM_REDUCED) {
         copy_signals(dz, &f);
     } else {
         const eoc_matrix v = feature_matrix(network, l);
         eoc_layer_apply_transposed(tools, &v, dz->inputs.values, f.inputs.values, columns, feature_kept(&b, layer));
     }
-    if (b.form == PRE_ACTIVATION && log_gradient) {
+    if (b.form == EOC_FORM_PRE_ACTIVATION && log_gradient) {
         *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, eoc_network_features(network), b.branch);
     }
     eoc_layer_back_to_z(network, tools, layer, &f);
-    if (b.form != PRE_ACTIVATION && log_gradient) {
+    if (b.form != EOC_FORM_PRE_ACTIVATION && log_gradient) {
         *log_gradient = log_weight_gradient_q(tools, layer, &f.inputs, network->width, b.branch);
     }
     eoc_signals_set_width(dh, network->width);
-    if (b.form != PRE_ACTIVATION) {
+    if (b.form != EOC_FORM_PRE_ACTIVATION) {
         eoc_layer_apply_transposed(tools, &w, f.inputs.values, dh->inputs.values, columns, layer->kept);
         memcpy(f.inputs.values, dh->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
     }
@@ -290,7 +289,7 @@ static double chi_1(const eoc_network *network, int l, const eoc_layer *layer)
 {
     const block b = block_of(network);
     const eoc_matrix w = weights(network, l);
-    const double lift_w2 = w.fan_in * eoc_initializer_variance(&w.initializer, w.weight_variance, w.fan_out, w.fan_in);
+    const double lift_w2 = w.fan_in * eoc_matrix_variance(&w);
     if (l == 1) {
         return lift_w2;
     }
@@ -299,9 +298,9 @@ static double chi_1(const eoc_network *network, int l, const eoc_layer *layer)
     }
     const size_t n = (size_t)layer->z.columns * (size_t)eoc_network_features(network);
     const double slope2 = eoc_linalg_dot(layer->slope, layer->slope, n) / (double)n;
-    const double w2 = b.form == FULL      ? lift_w2 * eoc_network_effective(network)
-                      : b.form == REDUCED ? lift_w2
-                                          : eoc_network_effective(network);
+    const double w2 = b.form == EOC_FORM_FULL      ? lift_w2 * eoc_network_effective(network)
+                      : b.form == EOC_FORM_REDUCED ? lift_w2
+                                                   : eoc_network_effective(network);
     return b.skip * b.skip + b.branch * b.branch * w2 * slope2;
 }
 
@@ -309,26 +308,14 @@ static bool gates(const eoc_network *network, eoc_gates *gates)
 {
     const block b = block_of(network);
     *gates = eoc_network_gates(network, b.skip, b.branch);
-    return b.form == PRE_ACTIVATION && eoc_network_has_gates(network);
+    return b.form == EOC_FORM_PRE_ACTIVATION && eoc_network_has_gates(network);
 }
 
 const eoc_architecture_kind eoc_residual = {
     .name = "residual",
     .formula = "h^1 = W^1 x + b^1, h^l = skip h^(l-1) + branch f^l(h^(l-1)); z^l = h^l",
     .source = "He et al. 2016; Balduzzi et al. 2017; Yang & Schoenholz 2017",
-    .parameters = {EOC_COMMON_PARAMETERS,
-                   {.name = "branch",
-                    .fallback = 1.0,
-                    .min = 0.0,
-                    .max = 1e6,
-                    .words = branch_words,
-                    .numbers = true,
-                    .help = "factor of f"},
-                   {.name = "skip", .fallback = 1.0, .min = -1e6, .max = 1e6, .help = "factor of h^(l-1)"},
-                   {.name = "form",
-                    .fallback = PRE_ACTIVATION,
-                    .words = form_words,
-                    .help = "f = W phi(norm(h)) + b, phi(norm(W h + b)) or V phi(norm(W h + b)) + a"}},
+    .parameters = {EOC_COMMON_PARAMETERS, EOC_BLOCK_PARAMETERS(form_words, EOC_FORM_PRE_ACTIVATION)},
     .check = check,
     .in_theory = in_theory,
     .block = block_for_theory,

@@ -54,6 +54,12 @@ const eoc_sampler *eoc_sampler_auto(const eoc_matrix *matrix, int columns)
     return best;
 }
 
+double eoc_matrix_variance(const eoc_matrix *m)
+{
+    return eoc_initializer_variance(&m->initializer, m->weight_variance, m->fan_out * (m->taps > 0 ? m->taps : 1),
+                                    m->fan_in);
+}
+
 eoc_status eoc_weights_create(int max_fan, int max_columns, eoc_weights **weights)
 {
     eoc_weights *w = calloc(1, sizeof *w);
