@@ -54,6 +54,7 @@ add_library(eoc::random123 ALIAS eoc_random123)
 target_include_directories(eoc_random123 SYSTEM INTERFACE ${RANDOM123_INCLUDE})
 
 find_package(ZLIB REQUIRED)
+find_package(OpenMP COMPONENTS C) # threads of a convolutional network in training; without it there is one
 
 if(EOC_MPI)
   find_package(MPI REQUIRED COMPONENTS C)

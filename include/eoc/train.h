@@ -5,7 +5,7 @@
  *
  * The network is that of net.h. A step takes the next `batch` samples of the epoch's order, a permutation drawn from
  * the network's key and the epoch; what is left of an epoch below a batch is passed over. All learning rates start from
- * the same weights and see the same batches.
+ * the same weights and see the same batches. Numbers are the same to the last bit whatever `memory` and `threads` are.
  */
 #ifndef EOC_TRAIN_H
 #define EOC_TRAIN_H
@@ -34,6 +34,9 @@ typedef struct eoc_train {
     double learning_rates[EOC_MAX_LEARNING_RATES]; /* ascending */
     int num_learning_rates;
     int batch, steps;
+    int micro_batch;         /* samples at a time, whose gradients are added up to a step; 0: the batch */
+    double memory;           /* GiB that a network in training may take */
+    int threads;             /* of a convolutional network */
     double clip;             /* greatest norm of the gradient; 0: any */
     double readout_variance; /* of the read-out's weights, times the width */
     eoc_layers record;       /* which steps are recorded; 0 and the last always */
@@ -53,6 +56,9 @@ const eoc_key_row *eoc_train_key_rows(int *count);
 
 /** Whether `data` can be trained on so: enough samples, labels where they are needed. EOC_ERR_USAGE with a sentence. */
 eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data);
+
+/** Whether all networks of the grid can be trained so on `data`: images that they take, memory. Errors likewise. */
+eoc_status eoc_train_check_grid(const eoc_train *train, const eoc_data *data, const eoc_grid *grid);
 
 /** Recorded steps, ascending from 0: fills `steps` (capacity steps + 1) and returns how many. */
 int eoc_train_record(const eoc_train *train, int *steps);

@@ -18,7 +18,7 @@ static size_t num_weights(const eoc_net_part *part)
     return (size_t)part->width * (size_t)part->fan_in;
 }
 
-static void swap(eoc_net_pass *pass)
+void EOC_NET(swap)(eoc_net_pass *pass)
 {
     eoc_net *const net = pass->net;
     pass->d = pass->other;
@@ -39,10 +39,46 @@ static void update(eoc_net *net, const eoc_net_step *how, double scale, size_t o
                  s, count);
 }
 
-/* Where a part's gradient goes: its own place, or one for all that step at once. */
-static eoc_real *gradient_of(const eoc_net_pass *pass, const eoc_net_part *part)
+eoc_real *EOC_NET(gradient_of)(const eoc_net_pass *pass, const eoc_net_part *part)
 {
     return pass->net->gradient + (pass->net->limits.whole_gradient ? part->offset : 0);
+}
+
+bool EOC_NET(adds)(const eoc_net_pass *pass)
+{
+    return pass->how && pass->how->piece > 0;
+}
+
+void EOC_NET(step_part)(const eoc_net_pass *pass, const eoc_net_part *part, const eoc_real *gradient)
+{
+    if (pass->at_once) {
+        update(pass->net, pass->how, 1.0, part->offset, gradient, part->count);
+    }
+}
+
+static size_t rows_of(const eoc_net_pass *pass, const eoc_net_part *part)
+{
+    return (size_t)pass->n * (size_t)part->rows;
+}
+
+/* A gradient that was made beside its place, where it is added to that of earlier pieces. */
+static void add_to_earlier(const eoc_net_pass *pass, const eoc_real *made, eoc_real *gradient, size_t n)
+{
+    if (made != gradient) {
+        LOOPS->combine(1.0, gradient, 1.0, pass->net->sums, gradient, n);
+    }
+}
+
+void EOC_NET(bias_gradient)(const eoc_net_pass *pass, const eoc_net_part *part, eoc_real *gradient)
+{
+    const size_t rows = rows_of(pass, part), n = (size_t)part->width;
+    eoc_real *const sums = EOC_NET(adds)(pass) ? pass->net->sums : gradient;
+    if (part->slope) {
+        LOOPS->multiply_and_sum(part->slope, pass->d, sums, rows, n);
+    } else {
+        LOOPS->sum_columns(pass->d, sums, rows, n);
+    }
+    add_to_earlier(pass, sums, gradient, n);
 }
 
 /* -- matrices: z = W h + b -- */
@@ -58,39 +94,31 @@ static void matrix_forward(eoc_net_pass *pass, eoc_net_part *part)
     LOOPS->add_row(parameters_of(pass, part) + num_weights(part), part->out, (size_t)pass->n, (size_t)part->width);
 }
 
-/* d = dE/dz, its column sums at the gradient's biases: dE/dh, and the step of W and b */
-static void back_through_matrix(eoc_net_pass *pass, const eoc_net_part *part, eoc_real *gradient)
+/* d = dE/dh, or dE/dz without phi: dE/d of what came in, and the step of W and b */
+static void matrix_backward(eoc_net_pass *pass, const eoc_net_part *part)
 {
     eoc_net *const net = pass->net;
-    eoc_real *const weights = parameters_of(pass, part);
+    eoc_real *const weights = parameters_of(pass, part), *const gradient = EOC_NET(gradient_of)(pass, part);
+    const size_t at = num_weights(part);
+    EOC_NET(bias_gradient)(pass, part, gradient + at);
     if (part != net->parts) {
         GEMM(false, false, pass->n, part->fan_in, part->width, 1, pass->d, weights, 0, pass->other);
     }
     if (pass->in_place) { /* W += factor dE/dW, without a matrix for dE/dW */
         GEMM(true, false, part->width, part->fan_in, pass->n, (eoc_real)-pass->how->learning_rate, pass->d, part->in, 1,
              weights);
-        const size_t at = num_weights(part);
         update(net, pass->how, 1.0, part->offset + at, gradient + at, (size_t)part->width);
     } else {
-        GEMM(true, false, part->width, part->fan_in, pass->n, 1, pass->d, part->in, 0, gradient);
-        if (pass->at_once) {
-            update(net, pass->how, 1.0, part->offset, gradient, part->count);
-        }
+        GEMM(true, false, part->width, part->fan_in, pass->n, 1, pass->d, part->in, EOC_NET(adds)(pass) ? 1 : 0,
+             gradient);
+        EOC_NET(step_part)(pass, part, gradient);
     }
-    swap(pass);
-}
-
-static void matrix_backward(eoc_net_pass *pass, const eoc_net_part *part)
-{
-    eoc_real *const gradient = gradient_of(pass, part);
-    LOOPS->sum_columns(pass->d, gradient + num_weights(part), (size_t)pass->n, (size_t)part->width);
-    back_through_matrix(pass, part, gradient);
+    EOC_NET(swap)(pass);
 }
 
 /* -- phi -- */
 
-/* h = phi(z), slope = phi'(z); h holds z */
-static void apply_phi(const eoc_activation *a, eoc_real *h, eoc_real *slope, size_t n)
+void EOC_NET(apply_phi)(const eoc_activation *a, eoc_real *h, eoc_real *slope, size_t n)
 {
 #ifdef EOC_REAL_DOUBLE
     a->kind->dphi_many(h, slope, n, a->parameters);
@@ -108,15 +136,8 @@ static void matrix_phi_forward(eoc_net_pass *pass, eoc_net_part *part)
     for (size_t r = 0; r < (size_t)pass->n; r++) { /* a sample at a time: its units stay in the first-level cache */
         eoc_real *const row = part->out + r * width;
         LOOPS->add_row(biases, row, 1, width);
-        apply_phi(&pass->net->network.activation, row, part->slope + r * width, width);
+        EOC_NET(apply_phi)(&pass->net->network.activation, row, part->slope + r * width, width);
     }
-}
-
-static void matrix_phi_backward(eoc_net_pass *pass, const eoc_net_part *part)
-{
-    eoc_real *const gradient = gradient_of(pass, part);
-    LOOPS->multiply_and_sum(part->slope, pass->d, gradient + num_weights(part), (size_t)pass->n, (size_t)part->width);
-    back_through_matrix(pass, part, gradient);
 }
 
 /* Two features a unit: phi(z) and behind them phi(-z). */
@@ -126,19 +147,20 @@ static void apply_phi_twice(const eoc_activation *a, const eoc_real *z, eoc_real
         h[i] = z[i];
         h[n + i] = -z[i];
     }
-    apply_phi(a, h, slope, 2 * n);
+    EOC_NET(apply_phi)(a, h, slope, 2 * n);
     for (size_t i = 0; i < n; i++) {
         slope[n + i] = -slope[n + i];
     }
 }
 
-/* One stream a step and layer: the masks are those of the sample's place in the step's batch, whatever ran before. */
+/* One stream a step, piece of it, and layer: the masks are those of the sample's place in it, whatever ran before. */
 static void drop(eoc_net_pass *pass, eoc_net_part *part)
 {
     const eoc_network *network = &pass->net->network;
-    const eoc_stream stream = {network->key, (uint32_t)part->layer, EOC_TENSOR_TRAIN_MASK, (uint32_t)pass->step};
-    const size_t count = (size_t)pass->n * (size_t)part->width;
-    float *const drawn = (float *)(void *)pass->net->dh; /* unused on the way up */
+    const eoc_stream stream = {network->key, (uint32_t)part->layer, EOC_TENSOR_TRAIN_MASK + (uint32_t)pass->piece,
+                               (uint32_t)pass->step};
+    const size_t count = rows_of(pass, part) * (size_t)part->width;
+    float *const drawn = (float *)(void *)pass->other; /* free on the way up */
     eoc_rng_uniforms_float(&stream, drawn, count);
     LOOPS->drop(drawn, eoc_network_keep(network), part->out, part->slope, count);
 }
@@ -147,12 +169,12 @@ static void phi_forward(eoc_net_pass *pass, eoc_net_part *part)
 {
     const eoc_activation *a = &pass->net->network.activation;
     const size_t n = (size_t)part->fan_in, width = (size_t)part->width;
-    for (size_t r = 0; r < (size_t)pass->n; r++) {
+    for (size_t r = 0; r < rows_of(pass, part); r++) {
         const eoc_real *const z = pass->values + r * n;
         eoc_real *const h = part->out + r * width, *const slope = part->slope + r * width;
         if (width == n) {
             memcpy(h, z, sizeof *h * n);
-            apply_phi(a, h, slope, n);
+            EOC_NET(apply_phi)(a, h, slope, n);
         } else {
             apply_phi_twice(a, z, h, slope, n);
         }
@@ -164,7 +186,7 @@ static void phi_forward(eoc_net_pass *pass, eoc_net_part *part)
 
 static void phi_backward(eoc_net_pass *pass, const eoc_net_part *part)
 {
-    const size_t rows = (size_t)pass->n, n = (size_t)part->fan_in;
+    const size_t rows = rows_of(pass, part), n = (size_t)part->fan_in;
     if (part->width == part->fan_in) {
         LOOPS->multiply(part->slope, pass->d, rows * n);
     } else {
@@ -188,10 +210,10 @@ static eoc_net_norm norm_of(const eoc_net_pass *pass, const eoc_net_part *part)
                           .inverse = part->inverse};
 }
 
-static void average(const eoc_net_norm *norm, eoc_real *running, int rows, int64_t step, size_t n)
+static void average(const eoc_net_norm *norm, eoc_real *running, size_t rows, int64_t step, size_t n)
 {
     const double share = step < 10 ? 1.0 / (double)step : 0.1;
-    const double unbiased = rows > 1 ? (double)rows / (rows - 1) : 1.0;
+    const double unbiased = rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
     LOOPS->combine(1.0 - share, running, share, norm->mean, running, n);
     LOOPS->combine(1.0 - share, running + n, share * unbiased, norm->variance, running + n, n);
 }
@@ -199,7 +221,7 @@ static void average(const eoc_net_norm *norm, eoc_real *running, int rows, int64
 static void norm_forward(eoc_net_pass *pass, eoc_net_part *part)
 {
     const eoc_norm_rule rule = eoc_network_norm(&pass->net->network).rule;
-    const size_t rows = (size_t)pass->n, n = (size_t)part->width;
+    const size_t rows = rows_of(pass, part), n = (size_t)part->width;
     eoc_net_norm norm = norm_of(pass, part);
     if (part->running && pass->step == 0 && pass->net->averaged > 0) {
         norm.mean = part->running;
@@ -208,8 +230,8 @@ static void norm_forward(eoc_net_pass *pass, eoc_net_part *part)
         return;
     }
     LOOPS->norms[rule].forward(&norm, pass->values, part->out, rows, n);
-    if (part->running && pass->step > 0) {
-        average(&norm, part->running, pass->n, pass->step, n);
+    if (part->running && pass->step > 0 && !pass->again) {
+        average(&norm, part->running, rows, pass->step, n);
     }
 }
 
@@ -217,11 +239,11 @@ static void norm_backward(eoc_net_pass *pass, const eoc_net_part *part)
 {
     const eoc_norm_rule rule = eoc_network_norm(&pass->net->network).rule;
     const eoc_net_norm norm = norm_of(pass, part);
-    eoc_real *const gradient = gradient_of(pass, part);
-    LOOPS->norms[rule].backward(&norm, pass->d, gradient, (size_t)pass->n, (size_t)part->width);
-    if (pass->at_once) {
-        update(pass->net, pass->how, 1.0, part->offset, gradient, part->count);
-    }
+    eoc_real *const gradient = EOC_NET(gradient_of)(pass, part);
+    eoc_real *const made = EOC_NET(adds)(pass) ? pass->net->sums : gradient;
+    LOOPS->norms[rule].backward(&norm, pass->d, made, rows_of(pass, part), (size_t)part->width);
+    add_to_earlier(pass, made, gradient, 2 * (size_t)part->width);
+    EOC_NET(step_part)(pass, part, gradient);
 }
 
 /* -- residual blocks: u = skip s + branch f(s) -- */
@@ -235,28 +257,31 @@ static void fork_forward(eoc_net_pass *pass, eoc_net_part *part)
 static void add_forward(eoc_net_pass *pass, eoc_net_part *part)
 {
     LOOPS->combine(part->skip, pass->stream, part->branch, pass->values, part->out,
-                   (size_t)pass->n * (size_t)part->width);
+                   rows_of(pass, part) * (size_t)part->width);
 }
 
 static void add_backward(eoc_net_pass *pass, const eoc_net_part *part)
 {
-    const size_t count = (size_t)pass->n * (size_t)part->width;
+    const size_t count = rows_of(pass, part) * (size_t)part->width;
     LOOPS->scale(part->skip, pass->d, pass->net->stream, count);
     LOOPS->scale(part->branch, pass->d, pass->d, count);
 }
 
 static void fork_backward(eoc_net_pass *pass, const eoc_net_part *part)
 {
-    LOOPS->combine(1.0, pass->net->stream, 1.0, pass->d, pass->d, (size_t)pass->n * (size_t)part->width);
+    LOOPS->combine(1.0, pass->net->stream, 1.0, pass->d, pass->d, rows_of(pass, part) * (size_t)part->width);
 }
 
 const eoc_net_part_kind EOC_NET(part_kinds)[] = {
     [EOC_NET_MATRIX] = {"z = W h + b", matrix_forward, matrix_backward},
-    [EOC_NET_MATRIX_PHI] = {"h = phi(W h + b)", matrix_phi_forward, matrix_phi_backward},
+    [EOC_NET_MATRIX_PHI] = {"h = phi(W h + b)", matrix_phi_forward, matrix_backward},
     [EOC_NET_NORM] = {"y = norm(z)", norm_forward, norm_backward},
     [EOC_NET_PHI] = {"h = phi(z), dropped", phi_forward, phi_backward},
     [EOC_NET_FORK] = {"s = h", fork_forward, fork_backward},
     [EOC_NET_ADD] = {"h = skip s + branch h", add_forward, add_backward},
+    [EOC_NET_CONVOLUTION] = {"z = W * h + b, or phi of it", EOC_NET(convolution_forward),
+                             EOC_NET(convolution_backward)},
+    [EOC_NET_AVERAGE] = {"mean of h over positions", EOC_NET(average_forward), EOC_NET(average_backward)},
 };
 
 /* -- up and down -- */
@@ -266,20 +291,84 @@ static bool given_up(const eoc_net_host *host)
     return host && host->tick && host->tick(host->context);
 }
 
-bool EOC_NET(forward)(eoc_net *net, const eoc_real *x, int n, int64_t step, const eoc_net_host *host)
+/* Segment of a part; the read-out's is the last. */
+static int segment_of(const eoc_net *net, const eoc_net_part *part)
+{
+    const int layer = part->layer <= net->network.depth ? part->layer : net->network.depth;
+    return (layer - 1) / net->segment;
+}
+
+/* What came into segment `i` from 1 on. */
+static eoc_real *first_of(const eoc_net *net, int i)
+{
+    const eoc_net_limits *limits = &net->limits;
+    const eoc_layer_needs *needs = &limits->needs;
+    const size_t positions = needs->positions > 1 ? (size_t)needs->positions : 1;
+    const size_t features = needs->features > 1 ? (size_t)needs->features : 1;
+    return net->firsts + (size_t)(i - 1) * (size_t)limits->batch * positions * features * (size_t)limits->max_width;
+}
+
+/* Up through one part. False when given up. */
+static bool step_up(eoc_net_pass *pass, eoc_net_part *part, const eoc_net_host *host)
+{
+    part->in = pass->values;
+    part->kind->forward(pass, part);
+    pass->values = part->out ? part->out : pass->values;
+    return !(part->count > 0 && given_up(host));
+}
+
+/* At the first part of a segment: what comes into it is kept, before its own values take the place of the last one's.
+ */
+static void enter_segment(eoc_net_pass *pass, const eoc_net_part *part)
+{
+    eoc_net *const net = pass->net;
+    net->live = segment_of(net, part);
+    const eoc_net_part *before = part - 1;
+    eoc_real *const first = first_of(net, net->live);
+    memcpy(first, pass->values, sizeof *first * rows_of(pass, before) * (size_t)before->width);
+    pass->values = first;
+}
+
+bool EOC_NET(forward)(eoc_net *net, const eoc_real *x, int n, int64_t step, int piece, const eoc_net_host *host)
 {
     assert(n <= net->limits.batch);
-    eoc_net_pass pass = {.net = net, .n = n, .step = step, .values = x};
+    eoc_net_pass pass = {.net = net, .n = n, .step = step, .piece = piece, .values = x, .other = net->dh};
+    net->last_step = step;
+    net->live = 0;
     for (int i = 0; i < net->num_parts; i++) {
-        eoc_net_part *const part = &net->parts[i];
-        part->in = pass.values;
-        part->kind->forward(&pass, part);
-        pass.values = part->out ? part->out : pass.values;
-        if (part->count > 0 && given_up(host)) {
+        if (segment_of(net, &net->parts[i]) != net->live) {
+            enter_segment(&pass, &net->parts[i]);
+        }
+        if (!step_up(&pass, &net->parts[i], host)) {
             return false;
         }
     }
     net->averaged = step > 0 ? step : net->averaged;
+    return true;
+}
+
+/* The segment that ends with part `last`, run again. False when given up. */
+static bool run_segment_again(const eoc_net_pass *down, const eoc_real *x, int last, const eoc_net_host *host)
+{
+    eoc_net *const net = down->net;
+    const int segment = segment_of(net, &net->parts[last]);
+    int first = last;
+    while (first > 0 && segment_of(net, &net->parts[first - 1]) == segment) {
+        first--;
+    }
+    eoc_net_pass up = {.net = net,
+                       .n = down->n,
+                       .step = net->last_step,
+                       .piece = down->piece,
+                       .values = segment > 0 ? first_of(net, segment) : x,
+                       .other = down->other,
+                       .again = true};
+    net->live = segment;
+    for (int i = first; i <= last; i++) {
+        if (!step_up(&up, &net->parts[i], host)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -292,12 +381,20 @@ static double gradient_norm(const eoc_net *net)
     return sqrt(sum);
 }
 
+/* The step of all parameters, when all of the gradient is there. */
+static void step_all(eoc_net *net, const eoc_net_step *step)
+{
+    const double norm = step->clip > 0.0 ? gradient_norm(net) : 0.0;
+    const double scale = norm > step->clip ? step->clip / norm : 1.0;
+    update(net, step, scale, 0, net->gradient, net->num_parameters);
+}
+
 bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host)
 {
-    (void)x;
-    const bool at_once = step && step->clip == 0.0;
+    const bool at_once = step && step->clip == 0.0 && step->pieces <= 1;
     eoc_net_pass pass = {.net = net,
                          .n = n,
+                         .piece = step ? step->piece : 0,
                          .d = net->output,
                          .other = net->dh,
                          .how = step,
@@ -306,14 +403,16 @@ bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_ste
     assert(at_once || net->limits.whole_gradient);
     for (int i = net->num_parts - 1; i >= 0; i--) {
         const eoc_net_part *part = &net->parts[i];
+        if (segment_of(net, part) != net->live && !run_segment_again(&pass, x, i, host)) {
+            return false;
+        }
         part->kind->backward(&pass, part);
         if (part->count > 0 && given_up(host)) {
             return false;
         }
     }
-    if (step && !at_once) {
-        const double norm = gradient_norm(net);
-        update(net, step, norm > step->clip ? step->clip / norm : 1.0, 0, net->gradient, net->num_parameters);
+    if (step && !at_once && step->piece + 1 >= step->pieces) {
+        step_all(net, step);
     }
     return true;
 }

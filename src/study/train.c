@@ -53,6 +53,58 @@ int eoc_train_record_count(const eoc_train *train)
     return count;
 }
 
+/* -- how large -- */
+
+enum { LEAST_BATCH = 64 }; /* of evaluations, where the batch of training is smaller */
+static const double GIB = 1073741824.0;
+
+static int samples_at_a_time(const eoc_train *train)
+{
+    return train->micro_batch > 0 && train->micro_batch < train->batch ? train->micro_batch : train->batch;
+}
+
+static bool in_pieces(const eoc_train *train)
+{
+    return samples_at_a_time(train) < train->batch;
+}
+
+static bool has_space(const eoc_train *train)
+{
+    return train->needs.positions > 0;
+}
+
+static eoc_net_limits limits_of(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
+{
+    const int batch = samples_at_a_time(train);
+    const bool small = in_pieces(train) || has_space(train); /* memory is for as few samples as training takes */
+    return (eoc_net_limits){.max_depth = max_depth,
+                            .max_width = max_width,
+                            .features = data->features,
+                            .outputs = data->outputs,
+                            .rows = data->rows,
+                            .columns = data->columns,
+                            .batch = small || batch > LEAST_BATCH ? batch : LEAST_BATCH,
+                            .num_states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states,
+                            .whole_gradient = train->clip > 0.0 || in_pieces(train),
+                            .needs = train->needs,
+                            .memory = GIB * train->memory,
+                            .threads = train->threads};
+}
+
+static int greater(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int greatest_fan(const eoc_train *train, const eoc_data *data, int max_width)
+{
+    const int taps = greater(train->needs.taps, 1), features = greater(train->needs.features, 1) * max_width;
+    return greater(greater(taps * features, greater(train->needs.positions, 1) * features),
+                   greater(taps * data->features, data->outputs));
+}
+
+/* -- what goes together -- */
+
 eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
 {
     EOC_REQUIRE(train->batch <= data->train_count, EOC_ERR_USAGE,
@@ -61,6 +113,13 @@ eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
     EOC_REQUIRE(train->batch > 1 || !train->needs.coupled, EOC_ERR_USAGE,
                 "train.batch: 1 sample has no variance to normalize by, as batch normalization does; accepted with "
                 "it: 2 or more");
+    EOC_REQUIRE(!in_pieces(train) || !train->needs.coupled, EOC_ERR_USAGE,
+                "train.micro_batch: batch normalization takes its means over the batch, which must then come whole; "
+                "accepted with it: 0");
+#ifndef _OPENMP
+    EOC_REQUIRE(train->threads == 1, EOC_ERR_USAGE,
+                "train.threads: this eoc was built without OpenMP and has one thread a rank; accepted: 1");
+#endif
     const bool labelled = data->train_label != NULL;
     EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
                 "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
@@ -71,9 +130,39 @@ eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
     return EOC_OK;
 }
 
-/* -- memory -- */
+static double greatest(const eoc_axis *axis)
+{
+    double value = axis->values[0];
+    for (int i = 1; i < axis->count; i++) {
+        value = axis->values[i] > value ? axis->values[i] : value;
+    }
+    return value;
+}
 
-enum { LEAST_BATCH = 64 }; /* of evaluations, where the batch of training is smaller */
+static eoc_status check_memory(const eoc_train *train, const eoc_data *data, const eoc_grid *grid)
+{
+    const int depth = (int)greatest(&grid->axes[EOC_AXIS_DEPTH]), width = (int)greatest(&grid->axes[EOC_AXIS_WIDTH]);
+    const eoc_net_limits limits = limits_of(train, data, depth, width);
+    const double needed = eoc_net_f32_bytes(&limits) / GIB;
+    EOC_REQUIRE(needed <= train->memory, EOC_ERR_USAGE,
+                "train.memory: a network of depth %d and width %d with %d samples at a time takes %.3g GiB at least, "
+                "and %.3g is allowed; accepted: as much as it takes, or a smaller train.micro_batch",
+                depth, width, samples_at_a_time(train), needed, train->memory);
+    return EOC_OK;
+}
+
+eoc_status eoc_train_check_grid(const eoc_train *train, const eoc_data *data, const eoc_grid *grid)
+{
+    const eoc_axis *axis = &grid->axes[EOC_AXIS_ARCHITECTURE];
+    for (int i = 0; i < axis->count; i++) {
+        eoc_network network = {.depth = 1, .width = 1};
+        EOC_TRY(eoc_architecture_find(axis->names[i], &network.architecture));
+        EOC_TRY(eoc_net_f32_check_images(&network, data->rows, data->columns, data->features));
+    }
+    return check_memory(train, data, grid);
+}
+
+/* -- memory -- */
 
 struct eoc_train_workspace {
     const eoc_data *data;
@@ -85,25 +174,6 @@ struct eoc_train_workspace {
     int32_t *labels; /* (batch) */
     float *targets;  /* (batch, outputs) */
 };
-
-static eoc_net_limits limits_of(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
-{
-    return (eoc_net_limits){.max_depth = max_depth,
-                            .max_width = max_width,
-                            .features = data->features,
-                            .outputs = data->outputs,
-                            .batch = train->batch > LEAST_BATCH ? train->batch : LEAST_BATCH,
-                            .num_states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states,
-                            .whole_gradient = train->clip > 0.0,
-                            .needs = train->needs};
-}
-
-static int greatest_fan(const eoc_train *train, const eoc_data *data, int max_width)
-{
-    const int of_data = data->features > data->outputs ? data->features : data->outputs;
-    const int of_layers = (train->needs.features > 1 ? train->needs.features : 1) * max_width;
-    return of_data > of_layers ? of_data : of_layers;
-}
 
 eoc_status eoc_train_workspace_create(const eoc_train *train, const eoc_data *data, int max_depth, int max_width,
                                       eoc_train_workspace **out)
@@ -239,7 +309,7 @@ static bool evaluate(const unit *u, const float *x, const int32_t *labels, const
     for (int first = 0; first < total; first += batch) {
         const int n = total - first < batch ? total - first : batch;
         const size_t at = (size_t)first;
-        if (!eoc_net_f32_forward(net, x + at * (size_t)net->limits.features, n, 0, &u->net_host)) {
+        if (!eoc_net_f32_forward(net, x + at * (size_t)net->limits.features, n, 0, 0, &u->net_host)) {
             return false;
         }
         sum += eoc_net_f32_loss(net, u->train->loss, labels ? labels + at : NULL,
@@ -286,32 +356,46 @@ static bool record(unit *u)
     return true;
 }
 
+/* One piece of a step's batch, from sample `first` of the epoch on; the last one moves the parameters. */
+static bool take_piece(unit *u, int first, int count, const eoc_net_step *step)
+{
+    const eoc_train *train = u->train;
+    eoc_train_workspace *const w = u->w;
+    gather(w, first, count);
+    if (!eoc_net_f32_forward(w->net, w->x, count, step->step, step->piece, &u->net_host)) {
+        return false;
+    }
+    const double sum = eoc_net_f32_loss(w->net, train->loss, w->data->train_label ? w->labels : NULL, w->targets, count,
+                                        1.0 / train->batch, NULL);
+    if (!isfinite(sum)) {
+        diverge(u, (int)step->step);
+        return true;
+    }
+    return eoc_net_f32_backward(w->net, w->x, count, step, &u->net_host);
+}
+
 static bool take_step(unit *u)
 {
     const eoc_train *train = u->train;
     eoc_train_workspace *const w = u->w;
     const int batches = w->data->train_count / train->batch, epoch = u->at.step / batches, place = u->at.step % batches;
+    const int size = samples_at_a_time(train), pieces = (train->batch + size - 1) / size;
     if (place == 0) {
         shuffle(u->network->key, epoch, w->order, w->data->train_count);
     }
-    gather(w, place * train->batch, train->batch);
-    if (!eoc_net_f32_forward(w->net, w->x, train->batch, u->at.step + 1, &u->net_host)) {
-        return false;
+    for (int piece = 0; piece < pieces && !has_diverged(u); piece++) {
+        const int begun = piece * size, left = train->batch - begun;
+        const eoc_net_step step = {.optimizer = &train->optimizer,
+                                   .learning_rate = train->learning_rates[u->at.rate],
+                                   .step = u->at.step + 1,
+                                   .clip = train->clip,
+                                   .piece = piece,
+                                   .pieces = pieces};
+        if (!take_piece(u, place * train->batch + begun, left < size ? left : size, &step)) {
+            return false;
+        }
     }
-    const double sum = eoc_net_f32_loss(w->net, train->loss, w->data->train_label ? w->labels : NULL, w->targets,
-                                        train->batch, 1.0 / train->batch, NULL);
-    if (!isfinite(sum)) {
-        diverge(u, u->at.step + 1);
-        return true;
-    }
-    const eoc_net_step step = {.optimizer = &train->optimizer,
-                               .learning_rate = train->learning_rates[u->at.rate],
-                               .step = u->at.step + 1,
-                               .clip = train->clip};
-    if (!eoc_net_f32_backward(w->net, w->x, train->batch, &step, &u->net_host)) {
-        return false;
-    }
-    u->at.step++;
+    u->at.step += !has_diverged(u);
     return true;
 }
 

@@ -228,6 +228,10 @@ static const eoc_key_type statistics_type = {
 #define KEY(word, member, sort) \
     .name = "train." word, .type = sort, .offset = offsetof(eoc_train, member), .identity = true, .is_read = is_enabled
 
+/* What does not change a number of the result. */
+#define MEMO(word, member, sort) \
+    .name = "train." word, .type = sort, .offset = offsetof(eoc_train, member), .is_read = is_enabled
+
 static const eoc_key_row keys[] = {
     {KEY("dataset", dataset, &eoc_key_dataset), .fallback = "mnist10k", .shorthand = true, .help = "what is learnt"},
     {KEY("preprocessing", preprocessing, &eoc_key_preprocessing), .fallback = "unit_variance",
@@ -241,6 +245,13 @@ static const eoc_key_row keys[] = {
     {KEY("learning_rate", learning_rates, &rates_type), .min = 1e-12, .max = 1e6, .fallback = "0.01",
      .help = "learning rates; every network is trained anew at each"},
     {KEY("batch", batch, &eoc_key_count), .min = 1.0, .max = 1e6, .fallback = "128", .help = "samples a step"},
+    {KEY("micro_batch", micro_batch, &eoc_key_count), .max = 1e6, .fallback = "0",
+     .help = "samples that are in memory at a time, their gradients added up to that of the batch; 0: the batch"},
+    {MEMO("memory", memory, &eoc_key_number), .min = 1e-3, .max = 1e6, .fallback = "4",
+     .help = "GiB for a network in training: where its layers do not fit, segments of them are run again on the way "
+             "back"},
+    {MEMO("threads", threads, &eoc_key_count), .min = 1.0, .max = 1024.0, .fallback = "1",
+     .help = "of every rank, in convolutional networks: for fewer networks than cores"},
     {KEY("steps", steps, &eoc_key_count), .min = 1.0, .max = 1e8, .fallback = "1000", .help = "steps of training"},
     {KEY("clip", clip, &eoc_key_number), .max = 1e12, .fallback = "0",
      .help = "greatest norm of the gradient of a step, larger ones are scaled to it; 0: any"},

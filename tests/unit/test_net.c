@@ -35,9 +35,10 @@ static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *with)
     eoc_weights *weights = NULL;
     eoc_net_limits of_this = *with, *limits = &of_this;
     of_this.needs = network->architecture.kind->needs(network);
+    const int taps = of_this.needs.taps > 1 ? of_this.needs.taps : 1;
     int fan = limits->features > 2 * limits->max_width ? limits->features : 2 * limits->max_width;
     fan = limits->outputs > fan ? limits->outputs : fan;
-    assert_int_equal(eoc_weights_create(fan, 1, &weights), EOC_OK);
+    assert_int_equal(eoc_weights_create(fan * taps, 1, &weights), EOC_OK);
     assert_int_equal(eoc_net_f64_create(limits, &net), EOC_OK);
     assert_int_equal(eoc_net_f64_draw(net, network, 0.8, weights), EOC_OK);
     eoc_weights_destroy(&weights);
@@ -76,7 +77,7 @@ static samples draw_samples(void)
 
 static double loss_of(eoc_net *net, const eoc_loss_kind *loss, const samples *s, bool labelled)
 {
-    assert_true(eoc_net_f64_forward(net, s->x, SAMPLES, 1, NULL));
+    assert_true(eoc_net_f64_forward(net, s->x, SAMPLES, 1, 0, NULL));
     return eoc_net_f64_loss(net, loss, labelled ? s->labels : NULL, s->targets, SAMPLES, 1.0 / SAMPLES, NULL) / SAMPLES;
 }
 
@@ -171,6 +172,188 @@ static void derivatives_of_every_architecture(void **state)
     }
 }
 
+/* -- convolutions -- */
+
+/* Images of two channels, 4 x 4 pixels: in two dimensions blocks of 2 x 2, in one of 2 pixels. */
+enum { SIDE = 4, CHANNELS = 2, IMAGE = CHANNELS * SIDE * SIDE, FEW = 3, SMALL = 4 };
+static const eoc_net_limits of_images = {.max_depth = DEPTH,
+                                         .max_width = SMALL,
+                                         .features = IMAGE,
+                                         .rows = SIDE,
+                                         .columns = SIDE,
+                                         .outputs = OUTPUTS,
+                                         .batch = FEW,
+                                         .num_states = 2,
+                                         .whole_gradient = true};
+
+static const struct {
+    const char *architecture, *activation, *initializer;
+} convolutions[] = {
+    {"convolutional(dimensions=1, side=8)", "tanh", "gaussian"},
+    {"convolutional(dimensions=1, side=8, kernel=5, padding=zero, readout=average)", "erf", "he_normal"},
+    {"convolutional(side=2, kernel=1)", "tanh", "orthogonal"},
+    {"convolutional(side=4)", "gelu", "delta_orthogonal"},
+    {"convolutional(side=4, padding=zero)", "tanh", "gaussian_taps(tap_1=0.3)"},
+    {"convolutional(side=4, readout=average)", "crelu", "looks_linear"},
+    {"convolutional(side=4, readout=average, normalization=batch, keep=0.8)", "tanh", "glorot_normal"},
+    {"convolutional(side=4, normalization=layer, keep=0.8)", "crelu", "gaussian"},
+    {"convolutional(side=4, form=pre_activation, branch=0.5, normalization=batch)", "tanh", "gaussian"},
+    {"convolutional(side=4, form=reduced, padding=zero, normalization=layer)", "tanh", "gaussian"},
+    {"convolutional(side=4, form=full, skip=0.9, keep=0.7)", "gelu", "delta_orthogonal"},
+};
+enum { NUM_CONVOLUTIONS = sizeof convolutions / sizeof convolutions[0] };
+
+typedef struct {
+    double x[FEW * IMAGE];
+    int32_t labels[FEW];
+} images;
+
+static images draw_images(void)
+{
+    images drawn = {.labels = {2, 0, 3}};
+    const eoc_stream stream = {eoc_rng_key("images"), 0, 0, 0};
+    eoc_rng_normals(&stream, drawn.x, FEW * IMAGE);
+    return drawn;
+}
+
+/* The loss of all samples, in pieces of the batch, and with `step` its gradient in net->gradient, or that step. */
+static double image_loss(eoc_net *net, const images *s, int size, const eoc_net_step *step)
+{
+    double sum = 0.0;
+    for (int first = 0, piece = 0; first < FEW; first += size, piece++) {
+        const int n = FEW - first < size ? FEW - first : size;
+        const double *const x = s->x + first * IMAGE;
+        assert_true(eoc_net_f64_forward(net, x, n, 1, piece, NULL));
+        sum += eoc_net_f64_loss(net, eoc_loss_row(0), s->labels + first, NULL, n, 1.0 / FEW, NULL);
+        if (step) {
+            eoc_net_step of_piece = *step;
+            of_piece.piece = piece;
+            of_piece.pieces = (FEW + size - 1) / size;
+            assert_true(eoc_net_f64_backward(net, x, n, &of_piece, NULL));
+        }
+    }
+    return sum / FEW;
+}
+
+static eoc_network convolution_of(int row)
+{
+    return layered(convolutions[row].architecture, convolutions[row].activation, convolutions[row].initializer, DEPTH,
+                   SMALL);
+}
+
+/* As check_derivatives: every weight of every tap, the read-out's, gamma and beta. */
+static void derivatives_of_convolutions(void **state)
+{
+    (void)state;
+    const images s = draw_images();
+    for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
+        const eoc_network network = convolution_of(row);
+        eoc_net *net = net_of(&network, &of_images);
+        const eoc_stream stream = {eoc_rng_key("off"), 0, 0, 0};
+        double *const off = malloc(sizeof(double) * net->num_parameters), greatest = 0.0, worst = 0.0;
+        eoc_rng_normals(&stream, off, net->num_parameters);
+        for (size_t i = 0; i < net->num_parameters; i++) {
+            net->parameters[i] += 0.1 * off[i];
+        }
+        free(off);
+        image_loss(net, &s, FEW, NULL);
+        assert_true(eoc_net_f64_backward(net, s.x, FEW, NULL, NULL));
+        for (size_t i = 0; i < net->num_parameters; i++) {
+            const double d = 1e-5, w = net->parameters[i];
+            net->parameters[i] = w + d;
+            const double up = image_loss(net, &s, FEW, NULL);
+            net->parameters[i] = w - d;
+            const double down = image_loss(net, &s, FEW, NULL);
+            net->parameters[i] = w;
+            worst = fmax(worst, fabs((up - down) / (2.0 * d) - net->gradient[i]));
+            greatest = fmax(greatest, fabs(net->gradient[i]));
+        }
+        if (!(worst <= 1e-6 * greatest) || greatest == 0.0) {
+            fail_msg("%s: off by %g of %g", convolutions[row].architecture, worst, greatest);
+        }
+        eoc_net_f64_destroy(&net);
+    }
+}
+
+/* The step of a batch does not depend, to the last bit, on how many layers are kept at a time, nor on threads. */
+static void segments_and_threads_leave_the_bits(void **state)
+{
+    (void)state;
+    enum { DEEP = 11 };
+    const images s = draw_images();
+    eoc_optimizer momentum;
+    assert_int_equal(eoc_optimizer_find("momentum", &momentum), EOC_OK);
+    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .step = 1};
+    for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
+        const eoc_network network = layered(convolutions[row].architecture, convolutions[row].activation,
+                                            convolutions[row].initializer, DEEP, SMALL);
+        eoc_net_limits limits = of_images;
+        limits.max_depth = DEEP;
+        double *first = NULL;
+        for (int variant = 0; variant < 3; variant++) {
+            limits.memory = variant == 1 ? 1.0 : 0.0; /* as little as can be */
+            limits.threads = variant == 2 ? 3 : 1;
+            eoc_net *net = net_of(&network, &limits);
+            assert_true(variant == 1 ? net->segment < DEEP && net->segment > 1 : net->segment == DEEP);
+            image_loss(net, &s, FEW, &step);
+            const size_t bytes = sizeof(double) * net->num_parameters;
+            if (variant == 0) {
+                first = malloc(bytes);
+                memcpy(first, net->parameters, bytes);
+            }
+            assert_memory_equal(first, net->parameters, bytes);
+            eoc_net_f64_destroy(&net);
+        }
+        free(first);
+    }
+}
+
+/* A batch in pieces of 2 and 1 samples makes the step of the whole batch, but for the order of sums. */
+static void pieces_add_up(void **state)
+{
+    (void)state;
+    const images s = draw_images();
+    eoc_optimizer momentum;
+    assert_int_equal(eoc_optimizer_find("momentum", &momentum), EOC_OK);
+    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .step = 1};
+    for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
+        if (strstr(convolutions[row].architecture, "batch") || strstr(convolutions[row].architecture, "keep")) {
+            continue; /* means over the batch; masks of each piece */
+        }
+        const eoc_network network = convolution_of(row);
+        eoc_net *whole = net_of(&network, &of_images), *pieces = net_of(&network, &of_images);
+        const double loss = image_loss(whole, &s, FEW, &step), in_pieces = image_loss(pieces, &s, 2, &step);
+        CHECK_RELATIVE(loss, in_pieces, 1e-13);
+        for (size_t i = 0; i < whole->num_parameters; i++) {
+            CHECK_NEAR(whole->parameters[i], pieces->parameters[i], 1e-13);
+        }
+        eoc_net_f64_destroy(&whole);
+        eoc_net_f64_destroy(&pieces);
+    }
+}
+
+/* One position and one tap: the fully connected network of the same key. */
+static void one_position_is_fully_connected(void **state)
+{
+    (void)state;
+    const samples s = draw_samples();
+    const char *const spellings[] = {"fully_connected", "convolutional(dimensions=1, side=1, kernel=1)"};
+    double outputs[2][SAMPLES * OUTPUTS];
+    for (int k = 0; k < 2; k++) {
+        const eoc_network network = layered(spellings[k], "tanh", "gaussian", DEPTH, WIDTH);
+        eoc_net_limits limits = small;
+        limits.rows = 1;
+        limits.columns = 1; /* one pixel of as many channels */
+        eoc_net *net = net_of(&network, &limits);
+        assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, 0, NULL));
+        memcpy(outputs[k], net->output, sizeof outputs[k]);
+        eoc_net_f64_destroy(&net);
+    }
+    for (int i = 0; i < SAMPLES * OUTPUTS; i++) {
+        CHECK_NEAR(outputs[0][i], outputs[1][i], 1e-13);
+    }
+}
+
 /*
  * In a network of one linear layer y = V D (W x + b), D diagonal, 1/keep with probability keep, else 0: over the masks
  * of many steps y has the mean V z, which is what the network gives when it is used, and the variance
@@ -186,10 +369,10 @@ static void dropout_keeps_the_mean(void **state)
     eoc_net *net = net_of(&network, &small);
     enum { VALUES = SAMPLES * OUTPUTS };
     double used[VALUES], sum[VALUES] = {0.0}, squares[VALUES] = {0.0}, across = 0.0;
-    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, NULL));
+    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, 0, NULL));
     memcpy(used, net->output, sizeof used);
     for (int t = 1; t <= STEPS; t++) {
-        assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, t, NULL));
+        assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, t, 0, NULL));
         for (int i = 0; i < VALUES; i++) {
             const double off = net->output[i] - used[i];
             sum[i] += off;
@@ -229,7 +412,7 @@ static void running_averages_are_what_is_used(void **state)
     for (int t = 1; t <= STEPS; t++) {
         const eoc_stream stream = {eoc_rng_key("batches"), (uint32_t)t, 0, 0};
         eoc_rng_normals(&stream, x, SAMPLES * FEATURES);
-        assert_true(eoc_net_f64_forward(net, x, SAMPLES, t, NULL));
+        assert_true(eoc_net_f64_forward(net, x, SAMPLES, t, 0, NULL));
         for (int j = 0; j < WIDTH; j++) {
             double z[SAMPLES], mean = 0.0, square = 0.0;
             for (int r = 0; r < SAMPLES; r++) {
@@ -247,7 +430,7 @@ static void running_averages_are_what_is_used(void **state)
         }
     }
     /* One sample now, of which there is no variance. */
-    assert_true(eoc_net_f64_forward(net, x, 1, 0, NULL));
+    assert_true(eoc_net_f64_forward(net, x, 1, 0, 0, NULL));
     const double *const v = net->parameters + net->layers[1].offset;
     for (int k = 0; k < OUTPUTS; k++) {
         double y = 0.0;
@@ -326,7 +509,7 @@ static void looks_linear_starts_linear(void **state)
     eoc_net_limits limits = small;
     limits.max_depth = L;
     eoc_net *net = net_of(&network, &limits);
-    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, NULL));
+    assert_true(eoc_net_f64_forward(net, s.x, SAMPLES, 0, 0, NULL));
     double first[SAMPLES * OUTPUTS], minus[SAMPLES * FEATURES], norm_1 = 0.0, norm_L = 0.0;
     memcpy(first, net->output, sizeof first);
     for (int i = 0; i < WIDTH; i++) {
@@ -348,7 +531,7 @@ static void looks_linear_starts_linear(void **state)
             v[k * 2 * WIDTH + WIDTH + i] = other;
         }
     }
-    assert_true(eoc_net_f64_forward(net, minus, SAMPLES, 0, NULL));
+    assert_true(eoc_net_f64_forward(net, minus, SAMPLES, 0, 0, NULL));
     for (int i = 0; i < SAMPLES * OUTPUTS; i++) {
         CHECK_NEAR(net->output[i], first[i], 1e-12);
     }
@@ -488,7 +671,7 @@ static void deep_linear_modes_follow_saxe(void **state)
     assert_int_equal(eoc_optimizer_find("sgd", &sgd), EOC_OK);
     const double dt = 1e-3; /* of t/tau */
     for (int t = 1; t <= STEPS; t++) {
-        assert_true(eoc_net_f64_forward(net, x, N, t, NULL));
+        assert_true(eoc_net_f64_forward(net, x, N, t, 0, NULL));
         eoc_net_f64_loss(net, eoc_loss_row(1), NULL, targets, N, 0.5 * N, NULL); /* their 1/2 sum of squares */
         /* biases stay out, as in the paper */
         const eoc_net_step step = {.optimizer = &sgd, .learning_rate = dt, .step = t};
@@ -513,6 +696,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(derivatives_are_differences),
         cmocka_unit_test(derivatives_of_every_architecture),
+        cmocka_unit_test(derivatives_of_convolutions),
+        cmocka_unit_test(segments_and_threads_leave_the_bits),
+        cmocka_unit_test(pieces_add_up),
+        cmocka_unit_test(one_position_is_fully_connected),
         cmocka_unit_test(dropout_keeps_the_mean),
         cmocka_unit_test(running_averages_are_what_is_used),
         cmocka_unit_test(draws_matrices_of_architectures),
