@@ -121,6 +121,8 @@ typedef struct {
     bool (*save)(void *context, const eoc_piece *pieces, int count);
     /** Fills the pieces with what was kept of this unit, all or none; false when nothing of these sizes was. */
     bool (*load)(void *context, const eoc_piece *pieces, int count);
+    /** Told now and then how much of what was to be done of a unit, when it was taken up, has been: 0..1. */
+    void (*progress)(void *context, double share);
     double save_seconds; /* least time between two savings that the study does of itself */
 } eoc_host;
 

@@ -74,6 +74,8 @@ typedef struct {
     int64_t unit;
     eoc_key owner;
     eoc_text checkpoint; /* where its state is kept */
+    double predicted;    /* seconds of it ... */
+    double counted;      /* ... and those that are in this rank's tally already */
 } unit_in_hand;
 
 static bool tick(void *context)
@@ -114,6 +116,14 @@ static bool load(void *context, const eoc_piece *pieces, int count)
     return eoc_checkpoint_load(hand->checkpoint.data, hand->owner, pieces, count);
 }
 
+/* A unit may take hours: what is done of it counts. */
+static void progress(void *context, double share)
+{
+    unit_in_hand *hand = context;
+    hand->run->handout.mine.seconds += share * hand->predicted - hand->counted;
+    hand->counted = share * hand->predicted;
+}
+
 static void count_outcome(run *r, const eoc_outcome *outcome, double predicted, double seconds)
 {
     eoc_tally *const mine = &r->handout.mine;
@@ -138,17 +148,19 @@ static eoc_status do_unit(run *r, int64_t unit, int32_t attempts, double predict
     }
     eoc_unit_record record = next_record(r);
     eoc_outcome outcome = {.status = EOC_FAILED};
-    unit_in_hand hand = {.run = r, .unit = unit, .owner = owner_of(r, &u.network)};
+    unit_in_hand hand = {.run = r, .unit = unit, .owner = owner_of(r, &u.network), .predicted = predicted};
     eoc_checkpoint_path(r->options->output, unit, &hand.checkpoint);
     const eoc_host host = {.context = &hand,
                            .tick = tick,
                            .ending = ending,
                            .save = save,
                            .load = load,
+                           .progress = progress,
                            .save_seconds = r->options->checkpoint_seconds};
     const double begun = eoc_clock();
     *given_up = !eoc_study_run(r->study, &u.network, &host, &record, &outcome);
     eoc_text_clear(&hand.checkpoint);
+    progress(&hand, 0.0); /* from here on it counts whole, or not at all */
     if (*given_up) {
         return eoc_store_give_up_unit(r->store, unit);
     }

@@ -285,6 +285,7 @@ typedef struct {
     eoc_train_rows *rows;
     progress at;
     double saved, saving; /* when last, and how long it took */
+    double found;         /* how much of the unit was done when it was taken up */
 } unit;
 
 static double now(void)
@@ -457,6 +458,19 @@ static bool pause(unit *u)
     return false;
 }
 
+/* How much of the unit is done, 0..1. */
+static double share_done(const unit *u)
+{
+    return (u->at.rate + (double)u->at.step / u->train->steps) / u->train->num_learning_rates;
+}
+
+static void tell_progress(const unit *u)
+{
+    if (u->host && u->host->progress && u->found < 1.0) {
+        u->host->progress(u->host->context, (share_done(u) - u->found) / (1.0 - u->found));
+    }
+}
+
 static void resume(unit *u)
 {
     eoc_piece pieces[MAX_PIECES];
@@ -464,6 +478,7 @@ static void resume(unit *u)
     if (host && host->load && host->load(host->context, pieces, pieces_of(u, pieces))) {
         const int batches = u->w->data->train_count / u->train->batch;
         shuffle(u->network->key, u->at.step / batches, u->w->order, u->w->data->train_count);
+        u->found = share_done(u);
     }
 }
 
@@ -482,6 +497,7 @@ static bool train_on(unit *u)
         } else if (!take_step(u) || pause(u)) {
             return false;
         }
+        tell_progress(u);
     }
     return true;
 }
