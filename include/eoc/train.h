@@ -90,8 +90,9 @@ void eoc_train_workspace_destroy(eoc_train_workspace **workspace);
 /** Bytes that eoc_train_workspace_create takes. */
 double eoc_train_workspace_bytes(const eoc_train *train, const eoc_data *data, int max_depth, int max_width);
 
-/** Predicted seconds of one core for training a network: multiply-adds with constants of one machine. Of data sets in
- * files, which are not looked at here, the sizes are taken to be those of eoc_train_sizes. */
+/** Predicted seconds of one core for training a network to its last step at every rate (one that diverges takes less):
+ * drawing weights, products and entries, with constants of one machine. Of data sets in files, which are not looked at
+ * here, the sizes are taken to be those of eoc_train_sizes. */
 double eoc_train_seconds(const eoc_train *train, const eoc_network *network);
 
 /** Sizes of the data: as `sizes` says, else of a synthetic set as it will be, and of a file those of mnist10k. */

@@ -10,7 +10,18 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WIDTHS = 3, LAYERS = 8, MIN_RUNS = 2, MAX_RUNS = 64, EVALUATED = 64 };
+enum {
+    MAX_WIDTHS = 3,
+    LAYERS = 8,
+    MIN_RUNS = 2,
+    MAX_RUNS = 64,
+    MOST_EVALUATED = 1024,
+    LEAST_STEPS = 4,
+    MOST_STEPS = 256
+};
+
+/* A step takes as long whatever the rate, but no training diverges by this one. */
+static const double TINY_RATE = 1e-9;
 
 /* Of this thread: what else runs on the machine counts as little as it can. */
 static double clock_seconds(void)
@@ -52,6 +63,12 @@ static eoc_status choose_widths(const eoc_axis *axis, double widths[MAX_WIDTHS],
     return EOC_OK;
 }
 
+/* Whether a run was a whole one: a training that diverges ends early. */
+static bool went_through(const eoc_probe *probe, const eoc_unit_record *record, const eoc_outcome *outcome)
+{
+    return outcome->status == EOC_DONE && (!probe->train || record->train.divergence_step[0] < 0);
+}
+
 /* The least of a few runs: others are disturbed. NaN when there is no memory or the network overflows. */
 static double time_network(const eoc_probe *probe, const eoc_data *data, const eoc_network *network, double seconds)
 {
@@ -79,7 +96,7 @@ static double time_network(const eoc_probe *probe, const eoc_data *data, const e
                 const double from = clock_seconds();
                 eoc_study_run(study, network, NULL, &record, &outcome);
                 const double took = clock_seconds() - from;
-                if (outcome.status == EOC_DONE && !(took >= least)) {
+                if (went_through(probe, &record, &outcome) && !(took >= least)) {
                     least = took;
                 }
             }
@@ -111,14 +128,33 @@ static void fit_into(const pilot *p, const eoc_probe *probe, double seconds, dou
     }
 }
 
-static eoc_status measure_kind(pilot *p, const eoc_probe *probe, const eoc_data *data, double wanted, double max_depth,
-                               double seconds, eoc_cost *cost)
+/* As many steps, and evaluations with them, as the runs leave time for: drawing weights, once a training, is then
+ * little beside them. */
+static void lengthen(eoc_probe *probe, const eoc_network *network, double seconds, eoc_train *train)
 {
+    *train = *probe->train;
+    probe->train = train;
+    while (train->steps < MOST_STEPS && train->evaluation_samples < MOST_EVALUATED &&
+           2.0 * MIN_RUNS * eoc_unit_seconds(probe, network) <= seconds) {
+        train->steps *= 2;
+        train->evaluation_samples *= 2;
+    }
+}
+
+static eoc_status measure_kind(pilot *p, const eoc_probe *of_kinds, const eoc_data *data, double wanted,
+                               double max_depth, double seconds, eoc_cost *cost)
+{
+    eoc_probe own = *of_kinds;
+    const eoc_probe *const probe = &own;
+    eoc_train longer;
     double width = wanted, depth = max_depth < LAYERS ? max_depth : LAYERS;
     fit_into(p, probe, seconds, &width, &depth);
     p->width = width;
     p->depth = depth;
     const eoc_network network = eoc_grid_get(&p->grid, 1, 0).network;
+    if (own.train) {
+        lengthen(&own, &network, seconds, &longer);
+    }
     const double took = time_network(probe, data, &network, seconds);
     return took > 0.0 ? eoc_cost_add(cost, &p->grid, probe, 0, took, 1) : EOC_OK;
 }
@@ -168,7 +204,6 @@ static eoc_status calibrate(const eoc_grid *grid, const eoc_probe *probe, const 
 static eoc_status draw_noise(const eoc_train *train, eoc_data *data)
 {
     eoc_train_sizes(train, data);
-    data->train_count = data->test_count = train->batch > EVALUATED ? train->batch : EVALUATED;
     const bool labelled = train->dataset.kind ? train->dataset.kind->labelled : true;
     EOC_TRY(eoc_data_allocate(data, labelled));
     const size_t samples = (size_t)data->train_count, features = (size_t)data->features;
@@ -197,6 +232,26 @@ static void take_other_inputs(eoc_inputs *inputs)
     }
 }
 
+/* A short training in which a step has its share of the evaluations, half of them at each end. */
+static eoc_train shortened(const eoc_train *train)
+{
+    eoc_data data;
+    eoc_train_sizes(train, &data);
+    const double whole = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
+    const double share = whole * eoc_train_record_count(train) * LEAST_STEPS / train->steps / 2.0;
+    eoc_train few = *train;
+    few.num_learning_rates = 1;
+    few.learning_rates[0] = TINY_RATE;
+    few.steps = LEAST_STEPS;
+    few.record = (eoc_layers){EOC_LAYERS_LOG, 2};
+    few.evaluation_samples = (int)fmin(fmax(share, 1.0), MOST_EVALUATED);
+    few.train_samples = few.test_samples = 0;
+    few.sizes = data;
+    few.sizes.train_count = few.sizes.test_count =
+        train->batch > 2 * MOST_EVALUATED ? train->batch : 2 * MOST_EVALUATED;
+    return few;
+}
+
 eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, double seconds, eoc_cost *cost)
 {
     eoc_probe short_probe = *probe;
@@ -204,12 +259,7 @@ eoc_status eoc_cost_calibrate(const eoc_grid *grid, const eoc_probe *probe, doub
     if (!probe->train) {
         return calibrate(grid, &short_probe, NULL, seconds, cost);
     }
-    eoc_train few = *probe->train;
-    few.num_learning_rates = 1;
-    few.steps = 4;
-    few.record = (eoc_layers){EOC_LAYERS_LOG, 2};
-    few.evaluation_samples = EVALUATED;
-    few.train_samples = few.test_samples = 0;
+    const eoc_train few = shortened(probe->train);
     short_probe.train = &few;
     eoc_data data;
     const eoc_status drawn = draw_noise(&few, &data);

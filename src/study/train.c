@@ -622,10 +622,21 @@ bool eoc_train_run(const eoc_train *train, const eoc_network *network, const int
 
 /* -- cost -- */
 
-/* On one core with AVX-512: a multiply-add of products in float32, an entry of an activation and of an update. */
-static const double SECONDS_PER_MULTIPLY_ADD = 2.2e-11;
-static const double SECONDS_PER_ENTRY = 2.5e-9;
-static const double SECONDS_PER_PARAMETER = 6.0e-10;
+/*
+ * Seconds of one core with AVX-512 (AMD EPYC), fitted to steps and evaluations of plain, normalized, residual, dropout
+ * and crelu networks of 2 to 100 layers of 32 to 256 units: each within 0.75 to 1.33 times, before eoc_cost_calibrate.
+ */
+static const double SECONDS_PER_MULTIPLY_ADD = 2.07e-11; /* of products in float32 */
+static const double SECONDS_PER_CALL = 6.0e-7;           /* of a matrix, up and down */
+static const double SECONDS_PER_ENTRY = 3.1e-10;         /* of phi on its matrix's output; most of it on the way up */
+static const double SECONDS_PER_ENTRY_APART = 3.3e-10;   /* more, where phi is a part by itself */
+static const double SECONDS_PER_ENTRY_NORMALIZED = 3.0e-10;  /* up; three times that with the way down */
+static const double SECONDS_PER_SAMPLE = 1.0e-7;             /* of the loss */
+static const double SECONDS_PER_STATE = 1.5e-9;              /* of an optimizer, a parameter */
+static const double SECONDS_PER_DISTANT_PARAMETER = 5.0e-10; /* that the second-level cache does not hold */
+static const double CACHED_PARAMETERS = 262144.0;
+static const double SECONDS_PER_WEIGHT = 2.0e-9;                                       /* drawn */
+static const double SECONDS_PER_HAAR_SQUARE = 1.9e-8, SECONDS_PER_HAAR_CUBE = 1.1e-11; /* of the longer side */
 
 void eoc_train_sizes(const eoc_train *train, eoc_data *data)
 {
@@ -644,19 +655,84 @@ void eoc_train_sizes(const eoc_train *train, eoc_data *data)
     }
 }
 
+/* What a training is made of, a sample where it goes by samples. */
+typedef struct {
+    double first, parameters; /* multiply-adds of the way up: of the first matrix, of all */
+    double entries, normalized;
+    double matrices;
+    bool apart; /* phi from its matrix */
+} amounts;
+
+static amounts amounts_of(const eoc_network *network, const eoc_data *data)
+{
+    const double n = network->width, depth = network->depth;
+    const eoc_layer_needs needs = network->architecture.kind->needs(network);
+    const double features = needs.features > 1 ? needs.features : 1.0;
+    const double a_layer = features * n * n + (needs.second_matrix ? n * n : 0.0), first = n * data->features;
+    return (amounts){.first = first,
+                     .parameters = first + (depth - 1.0) * a_layer + features * n * data->outputs,
+                     .entries = depth * n * features,
+                     .normalized = needs.normalized ? depth * n : 0.0,
+                     .matrices = 1.0 + (needs.second_matrix ? 2.0 : 1.0) * depth,
+                     .apart = features > 1.0 || needs.normalized || needs.scratch || eoc_network_keep(network) < 1.0};
+}
+
+/* What a sample takes beside products: of entries one by one. */
+static double entries_seconds(const amounts *a, bool both_ways)
+{
+    return a->entries * (SECONDS_PER_ENTRY + (a->apart ? SECONDS_PER_ENTRY_APART : 0.0)) +
+           a->normalized * SECONDS_PER_ENTRY_NORMALIZED * (both_ways ? 3.0 : 1.0) + SECONDS_PER_SAMPLE;
+}
+
+/* What a batch takes whatever its size. */
+static double batch_seconds(const amounts *a)
+{
+    return a->matrices * SECONDS_PER_CALL +
+           fmax(a->parameters - CACHED_PARAMETERS, 0.0) * SECONDS_PER_DISTANT_PARAMETER;
+}
+
+static double step_seconds(const eoc_train *train, const amounts *a)
+{
+    const double products = 3.0 * a->parameters - a->first; /* nothing is derived by the samples themselves */
+    const double states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states + (train->clip > 0.0);
+    return train->batch * (products * SECONDS_PER_MULTIPLY_ADD + entries_seconds(a, true)) + batch_seconds(a) +
+           a->parameters * states * SECONDS_PER_STATE;
+}
+
+/* Training and test set at a recorded step. */
+static double record_seconds(const eoc_train *train, const amounts *a, const eoc_data *data)
+{
+    const int wanted = train->evaluation_samples, batch = train->batch > LEAST_BATCH ? train->batch : LEAST_BATCH;
+    const int counts[2] = {data->train_count, data->test_count};
+    double seconds = 0.0;
+    for (int i = 0; i < 2; i++) {
+        const int samples = wanted > 0 && wanted < counts[i] ? wanted : counts[i];
+        seconds += samples * (a->parameters * SECONDS_PER_MULTIPLY_ADD + entries_seconds(a, false)) +
+                   ceil((double)samples / batch) * batch_seconds(a);
+    }
+    return seconds;
+}
+
+/* An orthogonal matrix is a corner of a square one, which is drawn whole. */
+static double matrix_draw_seconds(const eoc_network *network, double fan_out, double fan_in)
+{
+    const double side = fmax(fan_out, fan_in);
+    return network->initializer.kind->law == EOC_LAW_HAAR
+               ? side * side * (SECONDS_PER_HAAR_SQUARE + side * SECONDS_PER_HAAR_CUBE)
+               : fan_out * fan_in * SECONDS_PER_WEIGHT;
+}
+
+static double draw_seconds(const eoc_network *network, const amounts *a, const eoc_data *data)
+{
+    const double n = network->width;
+    return matrix_draw_seconds(network, n, data->features) + (a->matrices - 2.0) * matrix_draw_seconds(network, n, n);
+}
+
 double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
 {
     eoc_data data;
     eoc_train_sizes(train, &data);
-    const double n = network->width, depth = network->depth, batch = train->batch;
-    const eoc_layer_needs needs = network->architecture.kind->needs(network);
-    const double features = needs.features > 1 ? needs.features : 1.0;
-    const double a_layer = features * n * n + (needs.second_matrix ? n * n : 0.0);
-    const double parameters = n * data.features + (depth - 1.0) * a_layer + features * n * data.outputs;
-    const double entries = depth * n * (features + (needs.normalized ? 1.0 : 0.0) + (needs.scratch ? 0.5 : 0.0));
-    const double evaluated = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
-    const double per_step = 3.0 * batch * parameters * SECONDS_PER_MULTIPLY_ADD + batch * entries * SECONDS_PER_ENTRY +
-                            parameters * SECONDS_PER_PARAMETER;
-    const double per_record = 2.0 * evaluated * (parameters * SECONDS_PER_MULTIPLY_ADD + entries * SECONDS_PER_ENTRY);
-    return train->num_learning_rates * (train->steps * per_step + eoc_train_record_count(train) * per_record);
+    const amounts a = amounts_of(network, &data);
+    return train->num_learning_rates * (draw_seconds(network, &a, &data) + train->steps * step_seconds(train, &a) +
+                                        eoc_train_record_count(train) * record_seconds(train, &a, &data));
 }
