@@ -124,6 +124,9 @@ void EOC_NET(destroy)(eoc_net **net);
 /** Bytes that create takes: at most `memory` of the limits, or the least that serves where that is more. */
 double EOC_NET(bytes)(const eoc_net_limits *limits);
 
+/** Whether the way back finds every layer kept, so that none is run again. */
+bool EOC_NET(keeps_all)(const eoc_net_limits *limits);
+
 /** Takes the form of a network within the limits and draws its weights; the optimizer's states are zero. */
 eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readout_variance, eoc_weights *weights);
 

@@ -107,6 +107,11 @@ double EOC_NET(bytes)(const eoc_net_limits *limits)
     return fixed_bytes(limits, &s) + sizeof(eoc_real) * ((double)s.kept + (double)s.firsts);
 }
 
+bool EOC_NET(keeps_all)(const eoc_net_limits *limits)
+{
+    return sizes_of(limits).segment == limits->max_depth;
+}
+
 /* -- memory -- */
 
 static void *array(size_t count, size_t size, bool *good)

@@ -631,6 +631,7 @@ static const double SECONDS_PER_CALL = 6.0e-7;           /* of a matrix, up and 
 static const double SECONDS_PER_ENTRY = 3.1e-10;         /* of phi on its matrix's output; most of it on the way up */
 static const double SECONDS_PER_ENTRY_APART = 3.3e-10;   /* more, where phi is a part by itself */
 static const double SECONDS_PER_ENTRY_NORMALIZED = 3.0e-10;  /* up; three times that with the way down */
+static const double SECONDS_PER_GATHERED = 2.4e-10;          /* value of a patch */
 static const double SECONDS_PER_SAMPLE = 1.0e-7;             /* of the loss */
 static const double SECONDS_PER_STATE = 1.5e-9;              /* of an optimizer, a parameter */
 static const double SECONDS_PER_DISTANT_PARAMETER = 5.0e-10; /* that the second-level cache does not hold */
@@ -657,22 +658,30 @@ void eoc_train_sizes(const eoc_train *train, eoc_data *data)
 
 /* What a training is made of, a sample where it goes by samples. */
 typedef struct {
-    double first, parameters; /* multiply-adds of the way up: of the first matrix, of all */
-    double entries, normalized;
+    double first, products; /* multiply-adds of the way up: of the first matrix, of all */
+    double parameters;
+    double entries, normalized, gathered;
+    double ups; /* ways up of a step */
     double matrices;
     bool apart; /* phi from its matrix */
 } amounts;
 
-static amounts amounts_of(const eoc_network *network, const eoc_data *data)
+static amounts amounts_of(const eoc_train *train, const eoc_network *network, const eoc_data *data)
 {
     const double n = network->width, depth = network->depth;
     const eoc_layer_needs needs = network->architecture.kind->needs(network);
     const double features = needs.features > 1 ? needs.features : 1.0;
-    const double a_layer = features * n * n + (needs.second_matrix ? n * n : 0.0), first = n * data->features;
-    return (amounts){.first = first,
-                     .parameters = first + (depth - 1.0) * a_layer + features * n * data->outputs,
-                     .entries = depth * n * features,
-                     .normalized = needs.normalized ? depth * n : 0.0,
+    const double positions = needs.positions > 1 ? needs.positions : 1.0, taps = needs.taps > 1 ? needs.taps : 1.0;
+    const double a_layer = taps * (features * n * n + (needs.second_matrix ? n * n : 0.0));
+    const double first = taps * n * data->features / positions, last = positions * features * n * data->outputs;
+    const eoc_net_limits limits = limits_of(train, data, network->depth, network->width);
+    return (amounts){.first = positions * first,
+                     .products = positions * (first + (depth - 1.0) * a_layer) + last,
+                     .parameters = first + (depth - 1.0) * a_layer + last,
+                     .entries = depth * positions * n * features,
+                     .normalized = needs.normalized ? depth * positions * n : 0.0,
+                     .gathered = needs.positions > 0 ? taps * depth * positions * n * features : 0.0,
+                     .ups = eoc_net_f32_keeps_all(&limits) ? 1.0 : 2.0,
                      .matrices = 1.0 + (needs.second_matrix ? 2.0 : 1.0) * depth,
                      .apart = features > 1.0 || needs.normalized || needs.scratch || eoc_network_keep(network) < 1.0};
 }
@@ -693,21 +702,23 @@ static double batch_seconds(const amounts *a)
 
 static double step_seconds(const eoc_train *train, const amounts *a)
 {
-    const double products = 3.0 * a->parameters - a->first; /* nothing is derived by the samples themselves */
+    const double products = (a->ups + 2.0) * a->products - a->first; /* nothing is derived by the samples themselves */
     const double states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states + (train->clip > 0.0);
-    return train->batch * (products * SECONDS_PER_MULTIPLY_ADD + entries_seconds(a, true)) + batch_seconds(a) +
-           a->parameters * states * SECONDS_PER_STATE;
+    return train->batch * (products * SECONDS_PER_MULTIPLY_ADD + (a->ups + 2.0) * a->gathered * SECONDS_PER_GATHERED +
+                           entries_seconds(a, true)) +
+           batch_seconds(a) + a->parameters * states * SECONDS_PER_STATE;
 }
 
 /* Training and test set at a recorded step. */
 static double record_seconds(const eoc_train *train, const amounts *a, const eoc_data *data)
 {
-    const int wanted = train->evaluation_samples, batch = train->batch > LEAST_BATCH ? train->batch : LEAST_BATCH;
+    const int wanted = train->evaluation_samples, batch = limits_of(train, data, 1, 1).batch;
     const int counts[2] = {data->train_count, data->test_count};
     double seconds = 0.0;
     for (int i = 0; i < 2; i++) {
         const int samples = wanted > 0 && wanted < counts[i] ? wanted : counts[i];
-        seconds += samples * (a->parameters * SECONDS_PER_MULTIPLY_ADD + entries_seconds(a, false)) +
+        seconds += samples * (a->products * SECONDS_PER_MULTIPLY_ADD + a->gathered * SECONDS_PER_GATHERED +
+                              entries_seconds(a, false)) +
                    ceil((double)samples / batch) * batch_seconds(a);
     }
     return seconds;
@@ -724,15 +735,17 @@ static double matrix_draw_seconds(const eoc_network *network, double fan_out, do
 
 static double draw_seconds(const eoc_network *network, const amounts *a, const eoc_data *data)
 {
-    const double n = network->width;
-    return matrix_draw_seconds(network, n, data->features) + (a->matrices - 2.0) * matrix_draw_seconds(network, n, n);
+    const eoc_matrix inner = eoc_network_matrix(network, network->depth > 1 ? 2 : 1, 0);
+    const double positions = eoc_network_positions(network), taps = inner.taps > 1 ? inner.taps : 1.0;
+    return matrix_draw_seconds(network, inner.fan_out, taps * data->features / positions) +
+           (a->matrices - 2.0) * matrix_draw_seconds(network, inner.fan_out, inner.fan_in);
 }
 
 double eoc_train_seconds(const eoc_train *train, const eoc_network *network)
 {
     eoc_data data;
     eoc_train_sizes(train, &data);
-    const amounts a = amounts_of(network, &data);
+    const amounts a = amounts_of(train, network, &data);
     return train->num_learning_rates * (draw_seconds(network, &a, &data) + train->steps * step_seconds(train, &a) +
                                         eoc_train_record_count(train) * record_seconds(train, &a, &data));
 }
