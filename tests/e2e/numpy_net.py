@@ -338,6 +338,82 @@ class LayeredNet:
         return LOSSES[loss](self.forward(x)[1][-1], t)[0]
 
 
+@dataclass
+class ConvolutionalNet(LayeredNet):
+    """Layers whose h is (samples positions, channels): images (channel, row, column) are cut into blocks, what a position sees is rolled or
+    shifted into place, taps row by row."""
+
+    image: tuple = (1, 4, 4)  # channels, rows, columns
+    side: int = 4
+    dimensions: int = 2
+    kernel: int = 3
+    circular: bool = True
+    average: bool = False
+
+    @property
+    def positions(self):
+        return self.side**self.dimensions
+
+    def _blocks(self, x):
+        """(samples, side ..., values of a block)"""
+        channels, rows, columns = self.image
+        if self.dimensions == 1:
+            return x.reshape(len(x), channels, self.side, -1).transpose(0, 2, 1, 3).reshape(len(x), self.side, -1)
+        s = rows // self.side
+        cut = x.reshape(len(x), channels, self.side, s, self.side, s)
+        return cut.transpose(0, 2, 4, 1, 3, 5).reshape(len(x), self.side, self.side, -1)
+
+    def _offsets(self):
+        reach = range(-(self.kernel // 2), self.kernel // 2 + 1)
+        return [(a,) for a in reach] if self.dimensions == 1 else [(a, b) for a in reach for b in reach]
+
+    def _seen(self, h, offset):
+        """What is at p + offset, for every p; zeros beyond the edge."""
+        if self.circular:
+            return np.roll(h, [-o for o in offset], axis=range(1, 1 + self.dimensions))
+        reach = self.kernel // 2
+        padded = np.pad(h, [(0, 0)] + [(reach, reach)] * self.dimensions + [(0, 0)])
+        return padded[(slice(None), *(slice(reach + o, reach + o + self.side) for o in offset))]
+
+    def _matrix(self, h, fan_out):
+        if self._flat:
+            return super()._matrix(h, fan_out)
+        grid = self._blocks(h) if self._first else h.reshape(-1, *[self.side] * self.dimensions, h.shape[1])
+        first, self._first = self._first, False
+        channels = grid.shape[-1]
+        offsets = self._offsets()
+        patches = np.concatenate([self._seen(grid, o) for o in offsets], axis=-1).reshape(-1, len(offsets) * channels)
+        (at_w, weights), (at_b, biases) = self._take(fan_out, patches.shape[1]), self._take(fan_out)
+
+        def back(dz, g):
+            g[at_w], g[at_b] = (dz.T @ patches).ravel(), dz.sum(axis=0)
+            if first:
+                return None
+            seen = (dz @ weights).reshape(*grid.shape[:-1], len(offsets), channels)
+            return sum(self._seen(seen[..., t, :], tuple(-o for o in offset)) for t, offset in enumerate(offsets)).reshape(-1, channels)
+
+        self._backs.append(back)
+        return patches @ weights.T + biases
+
+    def _pass(self, x, step):
+        self._first, self._flat = True, False
+        self._at, self._backs, self._step = 0, [], step
+        h = x
+        for layer in range(1, self.depth + 1):
+            if self.form == "fully_connected":
+                h = self._phi(self._norm(self._matrix(h, self.width), layer), layer)
+            else:
+                h = self._matrix(h, self.width) if layer == 1 else self._block(h, layer)
+        shape = (len(x), self.positions, h.shape[1])
+        h = h.reshape(shape).mean(axis=1) if self.average else h.reshape(len(x), -1)
+        self._backs.append(lambda d, g: (np.repeat(d / self.positions, self.positions, axis=0) if self.average
+                                         else d.reshape(-1, shape[2])))
+        self._flat = True
+        y = self._matrix(h, self.outputs)
+        assert self._at == len(self.w)
+        return y
+
+
 # -- optimizers: w, gradient g, learning rate a, step t from 1, states s --
 
 def sgd(w, g, a, t, s):
