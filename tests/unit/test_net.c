@@ -35,10 +35,10 @@ static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *with)
     eoc_weights *weights = NULL;
     eoc_net_limits of_this = *with, *limits = &of_this;
     of_this.needs = network->architecture.kind->needs(network);
-    const int taps = of_this.needs.taps > 1 ? of_this.needs.taps : 1;
+    const int most = of_this.needs.positions > of_this.needs.taps ? of_this.needs.positions : of_this.needs.taps;
     int fan = limits->features > 2 * limits->max_width ? limits->features : 2 * limits->max_width;
     fan = limits->outputs > fan ? limits->outputs : fan;
-    assert_int_equal(eoc_weights_create(fan * taps, 1, &weights), EOC_OK);
+    assert_int_equal(eoc_weights_create(fan * (most > 1 ? most : 1), 1, &weights), EOC_OK);
     assert_int_equal(eoc_net_f64_create(limits, &net), EOC_OK);
     assert_int_equal(eoc_net_f64_draw(net, network, 0.8, weights), EOC_OK);
     eoc_weights_destroy(&weights);
@@ -330,6 +330,54 @@ static void pieces_add_up(void **state)
         eoc_net_f64_destroy(&whole);
         eoc_net_f64_destroy(&pieces);
     }
+}
+
+/* Many samples, whose rows come in some twenty blocks and all groups of them, against one sample at a time. */
+static void blocks_add_up(void **state)
+{
+    (void)state;
+    enum { MANY = 80, LONG = 64, GRADIENTS = 2 };
+    const eoc_network network = layered("convolutional(dimensions=1, side=64)", "tanh", "gaussian", 2, SMALL);
+    eoc_net_limits limits = {.max_depth = 2,
+                             .max_width = SMALL,
+                             .features = LONG,
+                             .rows = 1,
+                             .columns = LONG,
+                             .outputs = OUTPUTS,
+                             .batch = MANY,
+                             .num_states = 1,
+                             .whole_gradient = true};
+    double *const x = malloc(sizeof(double) * MANY * LONG), *gradients[GRADIENTS] = {NULL};
+    int32_t labels[MANY];
+    const eoc_stream stream = {eoc_rng_key("many"), 0, 0, 0};
+    eoc_rng_normals(&stream, x, MANY * LONG);
+    eoc_optimizer momentum;
+    assert_int_equal(eoc_optimizer_find("momentum", &momentum), EOC_OK);
+    for (int i = 0; i < MANY; i++) {
+        labels[i] = i % OUTPUTS;
+    }
+    size_t count = 0;
+    for (int k = 0; k < GRADIENTS; k++) {
+        const int size = k == 0 ? MANY : 1;
+        limits.threads = 1 + k;
+        eoc_net *net = net_of(&network, &limits);
+        for (int first = 0; first < MANY; first += size) {
+            const eoc_net_step step = {.optimizer = &momentum, .step = 1, .piece = first / size, .pieces = MANY / size};
+            assert_true(eoc_net_f64_forward(net, x + first * LONG, size, 1, step.piece, NULL));
+            eoc_net_f64_loss(net, eoc_loss_row(0), labels + first, NULL, size, 1.0 / MANY, NULL);
+            assert_true(eoc_net_f64_backward(net, x + first * LONG, size, &step, NULL));
+        }
+        count = net->num_parameters;
+        gradients[k] = malloc(sizeof(double) * count);
+        memcpy(gradients[k], net->gradient, sizeof(double) * count);
+        eoc_net_f64_destroy(&net);
+    }
+    for (size_t i = 0; i < count; i++) {
+        CHECK_NEAR(gradients[0][i], gradients[1][i], 1e-14);
+    }
+    free(x);
+    free(gradients[0]);
+    free(gradients[1]);
 }
 
 /* One position and one tap: the fully connected network of the same key. */
@@ -699,6 +747,7 @@ int main(void)
         cmocka_unit_test(derivatives_of_convolutions),
         cmocka_unit_test(segments_and_threads_leave_the_bits),
         cmocka_unit_test(pieces_add_up),
+        cmocka_unit_test(blocks_add_up),
         cmocka_unit_test(one_position_is_fully_connected),
         cmocka_unit_test(dropout_keeps_the_mean),
         cmocka_unit_test(running_averages_are_what_is_used),
