@@ -6,22 +6,40 @@ import plot_sample
 import pytest
 from test_plot import assert_fails, assert_picture, figure, is_label, plot, texts
 
-from eoc_plot import prefactor, style, train_curves
+from conftest import TESTS, eoc
+from eoc_plot import depth_scale, prefactor, style, train_curves
 
 FACTOR, MIDDLE, LAST = 5.0, 0.525, 600  # accuracy is MIDDLE at depth FACTOR xi_c
 RATES, STEPS = (0.001, 0.01, 0.1), np.array([0, 1, 10, 100, LAST])
 GRID = plot_sample.GRID_AXES
 
+BATCH = "fully_connected(normalization=batch)"
+GROWTH = np.pi / (np.pi - 1)  # of a squared gradient a layer, relu in large batches: Yang et al. 2019
+GRADIENT_XI = 1 / np.log(GROWTH)
 
-def make(path, **keys):
-    """Networks that learn up to FACTOR xi_c at the middle rate; half as much at the least; the greatest diverges in the chaotic phase."""
+
+def normalize(file, growth):
+    """Theory and name of networks that are normalized over the batch, and the depth up to which they learn: 16 depth scales."""
+    del file["architecture"]
+    plot_sample.write_axis(file, "architecture", [BATCH])
+    file["theory/chi_1"][...] = growth
+    file["theory/xi_c"][...] = np.nan
+    return np.full(file["theory/xi_c"].shape + (1,), 16 * GRADIENT_XI)
+
+
+def make(path, growth=None, **keys):
+    """Networks that learn up to FACTOR xi_c at the middle rate; half as much at the least; the greatest diverges in the chaotic phase.
+
+    With `growth` they are normalized over the batch, and learn up to 16/log GROWTH.
+    """
     settings = dict(initializer=("gaussian",), depth=range(5, 125, 5), width=(100,), weight_variance=np.linspace(1, 4, 16), replicas=2)
     plot_sample.make(path, probe=False, **{**settings, **keys})
     with h5py.File(path, "r+") as file:
         shape = file["run/status"].shape
         xi, chi = (file[f"theory/{name}"][()][..., np.newaxis] for name in ("xi_c", "chi_1"))
+        reach = FACTOR * xi if growth is None else normalize(file, growth)
         depth = file["depth"][()].reshape(-1, 1, 1, 1)
-        learnt = 0.85 / (1 + np.exp(np.log(depth / (FACTOR * xi)) / 0.15)) * np.ones(shape)
+        learnt = 0.85 / (1 + np.exp(np.log(depth / reach) / 0.15)) * np.ones(shape)
         size = np.array([0.5, 1.0, 0.5])
         accuracy = 0.1 + learnt[..., np.newaxis, np.newaxis] * size[:, np.newaxis] * (STEPS / LAST)
         lost = np.broadcast_to((chi > 1)[..., np.newaxis] & (np.arange(3) == 2), shape + (3,)).copy()
@@ -43,6 +61,12 @@ def make(path, **keys):
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    style.plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     return make(tmp_path_factory.mktemp("trained") / "learning.h5")
@@ -52,6 +76,12 @@ def trained(tmp_path_factory):
 def pair(tmp_path_factory):
     return make(tmp_path_factory.mktemp("trained") / "pair.h5", initializer=("gaussian", "orthogonal"), weight_variance=(1.5,),
                 depth=(5, 10, 20, 40, 80, 160))
+
+
+@pytest.fixture(scope="session")
+def normalized(tmp_path_factory):
+    """Depth is all that varies, beside the learning rate; relu's weight variance."""
+    return make(tmp_path_factory.mktemp("trained") / "normalized.h5", growth=GROWTH, weight_variance=(2.0,), depth=range(5, 65, 5))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--show", "curves"], ["--show", "curves", "--along", "learning_rate"], ["--show", "times", "--select", "weight_variance=1.4"],
@@ -210,8 +240,9 @@ def test_curves_are_those_of_the_file(trained):
     assert {"5", "120"} <= set(texts(drawn))
 
 
-def test_texts_do_not_overlap(trained, pair):
-    for path, arguments in ((trained, []), (trained, ["--show", "curves"]), (pair, []), (trained, ["--learning-rate", "0.1"])):
+def test_texts_do_not_overlap(trained, pair, normalized):
+    for path, arguments in ((trained, []), (trained, ["--show", "curves"]), (pair, []), (trained, ["--learning-rate", "0.1"]),
+                            (normalized, []), (normalized, ["--show", "times"])):
         drawn = figure("train", path, *arguments)
         renderer = drawn.canvas.get_renderer()
         boxes = [(text, text.get_window_extent(renderer)) for text in drawn.findobj(style.matplotlib.text.Text)
@@ -221,3 +252,86 @@ def test_texts_do_not_overlap(trained, pair):
             assert drawn.bbox.y0 <= box.y0 and box.y1 <= drawn.bbox.y1, text
             for other, other_box in boxes[i + 1:]:
                 assert not box.overlaps(other_box), (text, other)
+
+
+# -- networks normalized over the batch --
+
+def lines_named(axes, words):
+    return [line for line in axes.get_lines() if str(line.get_label()) == words]
+
+
+def footnote(drawn):
+    return drawn._supxlabel.get_text().replace("\n", " ")
+
+
+def test_gradient_scale():
+    """relu in large batches: 16 xi = 41.8 layers, beyond which Yang et al. 2019 saw none train."""
+    assert 16 * depth_scale.of_gradient(np.pi / (np.pi - 1)) == pytest.approx(41.8, abs=0.05)
+    assert depth_scale.of_gradient(np.e) == pytest.approx(1)
+    assert np.isinf(depth_scale.of_gradient(1.0))
+    assert np.isnan(depth_scale.of_gradient([0.5, np.nan])).all()
+
+
+def test_normalized_map_is_over_learning_rates(normalized):
+    axes = figure("train", normalized).axes[0]
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("learning rate", "log")
+    with h5py.File(normalized) as file:
+        wanted = file["train/final_accuracy"][0, 0, 0, 0, :, 0, 0, 0, :]
+    assert np.isnan(wanted).any()
+    assert np.ma.filled(axes.collections[0].get_array(), np.nan).reshape(12, 3) == pytest.approx(wanted, nan_ok=True)
+    line, = lines_named(axes, r"$16\,\xi_g$")
+    assert line.get_ydata() == pytest.approx(16 * GRADIENT_XI)
+    assert tuple(line.get_xdata()) == axes.get_xlim()
+    assert not [text for text in texts(axes.figure) if "xi_c" in text or "chi_1 = 1" in text]
+
+
+def test_normalized_reach_is_in_scales_of_the_gradient(normalized):
+    """Depths are 5 layers apart; the sample's accuracy is MIDDLE at 16 scales, and 0.5 by its own formula 0.9 % before."""
+    drawn = figure("train", normalized, "--trained", str(MIDDLE))
+    circle, = lines_named(drawn.axes[0], f"accuracy {MIDDLE}")
+    assert circle.get_xdata() == pytest.approx([RATES[1]])  # the least rate learns half as much, the greatest diverges
+    assert circle.get_ydata() / GRADIENT_XI == pytest.approx([16], rel=0.02)
+    assert r"$ = 2.61 layers" in footnote(drawn)
+    assert f"{circle.get_ydata()[0]:.3g} layers ({circle.get_ydata()[0] / GRADIENT_XI:.3g}$" in footnote(drawn)
+
+
+def test_normalized_times_have_the_line_in_every_panel(normalized):
+    for arguments, multiple in (([], 16), (["--xi", "8"], 8)):
+        drawn = figure("train", normalized, "--show", "times", *arguments)
+        at = [[line.get_xdata()[0] for line in axes.get_lines() if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2]
+              for axes in drawn.axes]
+        assert at == [pytest.approx([multiple * GRADIENT_XI])] * 2
+        assert rf"${multiple}\,\xi_g$" in texts(drawn)
+
+
+def test_fit_over_weight_variances_is_of_the_gradients_scale(tmp_path):
+    path = make(tmp_path / "weights.h5", growth=GROWTH, weight_variance=np.linspace(1, 3, 5), depth=range(5, 65, 5))
+    drawn = figure("train", path, "--trained", str(MIDDLE))
+    assert drawn.axes[0].get_xlabel().startswith("weight variance")
+    fitted, = [line for line in drawn.axes[0].get_lines() if str(line.get_label()).startswith("fit")]
+    assert fitted.get_ydata() / GRADIENT_XI == pytest.approx(16, rel=0.02)
+    assert r"\xi_g" in fitted.get_label() and "phase" not in footnote(drawn)
+    line, = lines_named(drawn.axes[0], r"$16\,\xi_g$")
+    assert line.get_ydata() == pytest.approx(16 * GRADIENT_XI)
+
+
+@pytest.mark.parametrize("growth, words", [(np.nan, "not known"), (1.0, "more slowly than exponentially"),
+                                           (np.linspace(1.1, 1.5, 12).reshape(12, 1, 1), "another factor a layer at each depth")])
+def test_no_scale_of_the_gradient(tmp_path, growth, words):
+    path = make(tmp_path / "none.h5", growth=growth, weight_variance=(2.0,), depth=range(5, 65, 5))
+    for view in ("map", "times"):
+        drawn = figure("train", path, "--show", view)
+        assert words in footnote(drawn)
+        assert not any("16" in str(line.get_label()) for axes in drawn.axes for line in axes.get_lines())
+
+
+def test_plain_networks_have_no_scale_of_the_gradient(pair):
+    assert not any(r"\xi" in text for text in texts(figure("train", pair)))
+    assert any(r"\xi_c" in text for text in texts(figure("train", pair, "--xi", "6")))
+
+
+def test_job_of_yang_has_its_scale(tmp_path):
+    """A batch of 128 is near the limit of large ones, pi/(pi - 1), whose 16 xi is 41.8."""
+    assert eoc("theory", TESTS.parent / "jobs" / "yang2019-batch-norm.yaml", "-o", "theory.h5", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "theory.h5") as file:
+        assert 16 * depth_scale.of_gradient(file["theory/chi_1"][()]) == pytest.approx(41.8, rel=0.03)

@@ -124,8 +124,8 @@ def share(text):
 def train_options(parser):
     output_options(parser, "the result file of a sweep that trains")
     parser.add_argument("--show", choices=tuple(train.VIEWS),
-                        help="map: over weight variance and depth; curves: against the step; times: learning time and final accuracy "
-                             "against the depth (default: what the file varies)")
+                        help="map: over weight variance, or where there is one over learning rate, and depth; curves: against the step; times: "
+                             "learning time and final accuracy against the depth (default: what the file varies)")
     parser.add_argument("--statistic", metavar="NAME", action="append", default=[], help=f"{', '.join(trained.MEASURES)}; repeatable")
     select_option(parser)
     parser.add_argument("--learning-rate", metavar="RATE", default=trained.BEST,
@@ -133,8 +133,9 @@ def train_options(parser):
     parser.add_argument("--step", metavar="N", type=step_number, action="append",
                         help="map: the recorded step nearest to N, repeatable (default: the last)")
     parser.add_argument("--trained", metavar="A", type=share, default=0.5,
-                        help="map: the accuracy from which on a network counts as trainable (default 0.5)")
-    parser.add_argument("--xi", metavar="M,...", type=multiples, help="map: lines at these multiples of the depth scale xi_c (default 1,6)")
+                        help="map, times: the accuracy from which on a network counts as trainable (default 0.5)")
+    parser.add_argument("--xi", metavar="M,...", type=multiples, help="map, times: lines at these multiples of the depth scale xi_c (map: default 1,6), or of the gradient's, "
+                             "1/log chi_1, in networks normalized over the batch (default 16)")
     parser.add_argument("--along", metavar="AXIS", help="curves: a line for each value of weight_variance, depth, learning_rate, ...")
     parser.add_argument("--curves", metavar="N", type=int, default=5, help="curves: how many (default 5)")
 
@@ -160,7 +161,7 @@ PICTURES = {
     "shattering": Picture("gradients along an interval beside noise, their autocorrelations, correlation against depth",
                           "eoc-plot shattering gradients.h5 --correlation correlation.h5", shattering_options, shattering.draw,
                           common=shattering_common),
-    "train": Picture("how training went: a map over weight variance and depth with multiples of xi_c, learning curves, learning times",
+    "train": Picture("how training went: a map over weight variance and depth with multiples of the depth scale, learning curves, learning times",
                      "eoc-plot train learning.h5 --show curves --along depth", lambda parser: None, train.draw, common=train_options),
     "advise": Picture("the initializers that eoc advise --json compares",
                       "eoc-plot advise relu.json -o relu.png", lambda parser: None, advise.draw, advise.read, output_options),

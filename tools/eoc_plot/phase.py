@@ -233,19 +233,23 @@ def draw_lines(axes, lines, name, weight_is_x, dashes):
             axes.plot(*((weight, other) if weight_is_x else (other, weight)), **keys)
 
 
-def draw_depth_scales(axes, curve, multiples, limits):
-    """Multiples of xi_c against the weight variance, where they come into the picture."""
+def factor_text(multiple):
+    """The factor before a symbol, none for 1."""
+    return "" if multiple == 1 else f"{style.number(multiple)}\\,"
+
+
+def draw_depth_scales(axes, curve, multiples, limits, symbol=r"\xi_c"):
+    """Multiples of a depth scale against what is on the x axis, where they come into the picture."""
     weight, xi = curve
     for multiple, dashes in zip(multiples, XI_STYLES * len(multiples)):
         y = multiple * xi
         inside = (y >= limits[0]) & (y <= limits[1])
         if not inside.any():
             continue
-        factor = "" if multiple == 1 else f"{style.number(multiple)}\\,"
         # One point beyond the edge stays, so that a line reaches it.
         near = inside | np.roll(inside, 1) | np.roll(inside, -1)
         axes.plot(weight, np.where(near & np.isfinite(y), y, np.nan), color="black", linewidth=1.2, linestyle=dashes,
-                  label=rf"${factor}\xi_c$", zorder=4, path_effects=style.halo(width=2.6))
+                  label=rf"${factor_text(multiple)}{symbol}$", zorder=4, path_effects=style.halo(width=2.6))
 
 
 def draw_theory(result, row, all_axes, x, y, multiples, limits, effective):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What all pictures share: words and symbols, colours, axes, titles, writing the picture."""
 import os
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ AXIS_LABELS = {
     "depth": r"depth $L$",
     "width": r"width $N$",
     "layer": r"layer $l$",
+    "learning_rate": "learning rate",
 }
 AXIS_SYMBOLS = {"weight_variance": r"\sigma_w^2", "bias_variance": r"\sigma_b^2"}
 
@@ -169,8 +171,26 @@ def halo(colour="white", width=3.2):
     return [patheffects.Stroke(linewidth=width, foreground=colour), patheffects.Normal()]
 
 
+def drawn_length(text):
+    """Characters that are seen: mathematics is shorter than its source."""
+    return len(re.sub(r"\\[a-zA-Z]+|[${}^_\\]", lambda found: "x" if len(found.group()) > 2 else "", text))
+
+
+def wrap_list(text, width):
+    """Lines of a list 'a, b, c' that is broken behind commas."""
+    lines = [""]
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and drawn_length(longer) > width:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return lines
+
+
 def add_title(figure, first, second):
-    lines = [line for line in (first, second) if line]
+    lines = [line for line in (first, *wrap_list(second, 11 * figure.get_figwidth())) if line]
     figure.suptitle("\n".join(lines), fontsize=11)
 
 

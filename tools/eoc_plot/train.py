@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: the map of trainability, learning curves, learning times; which of them is asked for, or what the file varies."""
-from . import train_curves, train_map, trained
+from . import depth_scale, train_curves, train_map, trained
 from .errors import UsageError
 from .result import selection
 
 VIEWS = {"map": train_map.draw, "curves": train_curves.draw_curves, "times": train_curves.draw_times}
 
 
-def default_view(chosen):
-    """A map where there is one worth drawing, else times over depths, else curves."""
-    if len(chosen["depth"]) > 1:
-        return "map" if min(len(chosen["depth"]), len(chosen["weight_variance"])) > 2 else "times"
-    return "curves"
+def default_view(result, chosen, options):
+    """A map where there is one worth drawing, else times over depths, else curves.
+
+    Nothing depends on the weight variance of networks that are normalized over the batch: theirs is over learning rates.
+    """
+    if len(chosen["depth"]) == 1:
+        return "curves"
+    columns = len(chosen["weight_variance"])
+    names = result.axes["architecture"][chosen["architecture"]]
+    if all(depth_scale.kind_of_name(name) is depth_scale.GRADIENT for name in names) and train_map.choose_x(result, chosen, options) == train_map.RATE:
+        columns = len(trained.rates(result))
+    return "map" if min(len(chosen["depth"]), columns) > 2 else "times"
 
 
 def draw(result, options):
     """The figure of `eoc-plot train`."""
     trained.need_training(result)
     chosen, asked = selection(result, options.select)
-    view = options.show or default_view(chosen)
-    for name, home in (("step", "map"), ("xi", "map"), ("along", "curves")):
-        if getattr(options, name) is not None and view != home:
-            raise UsageError(f"--{name} is for --show {home}, this is {view}")
+    view = options.show or default_view(result, chosen, options)
+    for name, homes in (("step", ("map",)), ("xi", ("map", "times")), ("along", ("curves",))):
+        if getattr(options, name) is not None and view not in homes:
+            raise UsageError(f"--{name} is for --show {' or '.join(homes)}, this is {view}")
     return VIEWS[view](result, chosen, asked, options)

@@ -8,12 +8,13 @@ import matplotlib
 import numpy as np
 from matplotlib.lines import Line2D
 
-from . import style, trained
+from . import depth_scale, style, trained
 from .depth import evenly
 from .errors import PlotError, UsageError, suggestion
+from .phase import XI_STYLES
 from .reduce import average, statuses
 from .result import DONE, NAME_AXES, NUMBER_AXES, POINT_AXES
-from .rows import heading, make_rows, subtitle
+from .rows import Row, heading, make_rows, subtitle
 
 ALONG = ("weight_variance", "depth", "learning_rate", "initializer", "activation", "architecture", "width", "bias_variance")
 MOST_CURVES = 10
@@ -251,12 +252,42 @@ def draw_times(result, chosen, asked, options):
         for j, name in enumerate(final):
             draw_final(panels[0, 1 + j], result, x, curve, name, axis)
     finish_times(result, panels[0], values, axis, log, final, last)
-    if len(curves) > 1:
-        panels[0, -1].legend(handles=[Line2D([], [], color=c.colour, marker="o", markersize=4, linewidth=1.3, label=c.label) for c in curves],
-                             loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False)
+    lines, notes = [], times_notes(never, undone, last, len(chosen["replica"]))
+    if axis == "depth":
+        lines = draw_scales(panels[0], result, curves, options.xi)
+        notes += scale_notes(result, curves, final, options.trained)
+    if len(curves) > 1 or lines:
+        entries = [Line2D([], [], color=c.colour, marker="o", markersize=4, linewidth=1.3, label=c.label) for c in curves if c.label]
+        panels[0, -1].legend(handles=entries + lines, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False)
     style.add_title(figure, heading(result, options.title), times_subtitle(result, chosen, axis, varied, rate))
-    style.add_footnote(figure, times_notes(never, undone, last, len(chosen["replica"])))
+    figure.set_figheight(figure.get_figheight() + 0.2 * max(len(notes) - 1, 0))
+    style.add_footnote(figure, notes)
     return figure
+
+
+def draw_scales(row, result, curves, multiples):
+    """Multiples of the curves' depth scales across all panels, the same depth once; their entries for the key."""
+    drawn = {}
+    low, high = row[0].get_xlim()
+    for curve in curves:
+        for k, (depth, words) in enumerate(depth_scale.multiples_of(result, curve, multiples)):
+            if low <= depth <= high and f"{depth:.4g}" not in drawn:
+                keys = dict(color="black", linewidth=1.2, linestyle=XI_STYLES[k % len(XI_STYLES)])
+                for axes in row:
+                    axes.axvline(depth, zorder=2.5, **keys)
+                drawn[f"{depth:.4g}"] = Line2D([], [], label=words, **keys)
+    return list(drawn.values())
+
+
+def scale_notes(result, curves, final, wanted):
+    """What the gradient's depth scale is, and how many of it the best rates train."""
+    rows = [Row(curve.chosen, curve.label) for curve in curves]
+    scales = [(row, depth_scale.find(result, row, ())) for row in rows]
+    notes = depth_scale.notes([(row.name, scale) for row, scale in scales])
+    if notes and "accuracy" in final and curves[0].rate == trained.BEST:
+        reaches = [(row.name, trained.reach(result, row, "train/final_accuracy", None, wanted), scale) for row, scale in scales]
+        notes += trained.reach_notes(result, reaches, wanted)
+    return notes
 
 
 def times_subtitle(result, chosen, axis, varied, rate):

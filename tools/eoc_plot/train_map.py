@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which networks learnt, over weight variance and depth, with multiples of xi_c and the fitted one."""
+"""Which networks learnt, over weight variance or learning rate and depth, with multiples of their depth scale and the fitted one."""
 import numpy as np
 
-from . import critical, phase, prefactor, style, trained
+from . import critical, depth_scale, phase, prefactor, style, trained
 from .errors import PlotError
 from .reduce import States, average, statuses
 from .result import DONE
 from .rows import heading, is_effective, make_rows, subtitle
 
-X, Y = "weight_variance", "depth"
-DEFAULT_MULTIPLES = (1.0, 6.0)
+WEIGHT, RATE, Y = "weight_variance", "learning_rate", "depth"
 FIT_COLOUR = "#d6274f"
+
+
+def choose_x(result, chosen, options):
+    """The learning rate where only that varies beside the depth."""
+    several = options.learning_rate == trained.BEST and len(trained.rates(result)) > 1
+    return RATE if several and len(chosen[WEIGHT]) == 1 else WEIGHT
+
+
+def x_values(result, row, x):
+    return trained.rates(result) if x == RATE else result.axes[x][row.chosen[x]]
+
+
+def theory_axes(x):
+    """Theory knows no learning rate."""
+    return (WEIGHT,) if x == WEIGHT else ()
 
 
 class Column:
@@ -26,22 +40,31 @@ class Column:
         return self.statistic.words + ("" if self.after is None else f" after {self.after} steps")
 
 
-def cells(result, row, column, rate):
+def over(result, x, rate, take):
+    """take(keep, rate) over depth and x."""
+    if x == WEIGHT:
+        return take((Y, WEIGHT), rate)
+    return np.stack([take((Y,), k) for k in range(len(trained.rates(result)))], axis=1)
+
+
+def cells(result, row, x, column, rate):
     """One panel's numbers: the mean over replicas of those that did not diverge."""
-    values = trained.measured(result, column.statistic.name, (Y, X), row.chosen, rate, column.step)
-    lost = trained.diverged(result, (Y, X), row.chosen, rate)
-    status = statuses(result, (Y, X), row.chosen)
+    values = over(result, x, rate, lambda keep, k: trained.measured(result, column.statistic.name, keep, row.chosen, k, column.step))
+    lost = over(result, x, rate, lambda keep, k: trained.diverged(result, keep, row.chosen, k))
     mean = average(values, False, "linear")
-    unfinished = np.zeros(mean.value.shape, bool) if status is None else ~np.any(status == DONE, axis=-1)
+    status = statuses(result, (Y, *theory_axes(x)), row.chosen)
+    if status is None:
+        unfinished = np.zeros(mean.value.shape, bool)
+    else:
+        unfinished = np.broadcast_to(~np.any(status == DONE, axis=-1).reshape(len(status), -1), mean.value.shape)
     any_lost = lost.any(axis=-1)
     undefined = ~np.isfinite(mean.value) & ~unfinished & ~any_lost
     return phase.Map(mean.value, States(unfinished, any_lost, undefined), int(mean.count.max(initial=0)), 0)
 
 
-def reached(result, row, column, rate, wanted):
-    """The trainable depth of every weight variance; a network that diverged was not trained."""
-    values = trained.measured(result, column.statistic.name, (Y, X), row.chosen, rate, column.step)
-    values = np.where(trained.diverged(result, (Y, X), row.chosen, rate), 0.0, values)
+def reached(result, row, x, column, rate, wanted):
+    """The trainable depth of every column; a network that diverged was not trained."""
+    values = over(result, x, rate, lambda keep, k: trained.trained_or_zero(result, column.statistic.name, keep, row.chosen, k, column.step))
     accuracy = average(values, False, "linear").value
     depths = result.axes[Y][row.chosen[Y]]
     return np.array([prefactor.trainable_depth(depths, accuracy[:, k], wanted) for k in range(accuracy.shape[1])])
@@ -55,34 +78,57 @@ def named(row):
     return f"{row.name}: " if row.name else ""
 
 
-def fit_note(row, found, parts, wanted):
+def fit_note(row, scale, found, parts, wanted):
     """What was fitted, in words."""
     phases = "".join(f", {name} phase {factor_text(part)}" for name, part in zip(("ordered", "chaotic"), parts) if part)
-    return (rf"{named(row)}Circles: depth up to which the accuracy is {wanted:g}. Fit: it is {found.value:.3g} $\xi_c$, {prefactor.LEVEL} % "
-            f"interval {found.low:.3g} to {found.high:.3g} (bootstrap over {found.columns} weight variances){phases}.")
+    return (rf"{named(row)}Circles: depth up to which the accuracy is {wanted:g}. Fit: it is {found.value:.3g} ${scale.kind.symbol}$, "
+            rf"{prefactor.LEVEL} % interval {found.low:.3g} to {found.high:.3g} (bootstrap over {found.columns} weight variances){phases}.")
 
 
-def draw_fit(axes, result, row, column, rate, wanted, limits):
-    """Measured trainable depths and the fitted multiple of xi_c; the sentence about it."""
-    reach = reached(result, row, column, rate, wanted)
-    weight, depths = result.axes[X][row.chosen[X]], result.axes[Y][row.chosen[Y]]
+def draw_fit(axes, result, row, x, scale, column, rate, wanted, limits):
+    """Measured trainable depths and, over weight variances, the fitted multiple of the scale; the sentences about them."""
+    reach = reached(result, row, x, column, rate, wanted)
+    depths = result.axes[Y][row.chosen[Y]]
     inside = (reach > depths[0]) & (reach < depths[-1])
     if not inside.any():
-        return [f"{named(row)}No weight variance has depths on both sides of accuracy {wanted:g}, so nothing is fitted."]
-    axes.plot(weight[inside], reach[inside], "o", markersize=4.2, markerfacecolor="white", markeredgecolor=FIT_COLOUR,
+        words = "learning rate" if x == RATE else "weight variance"
+        return [f"{named(row)}No {words} has depths on both sides of accuracy {wanted:g}, so nothing is fitted."]
+    axes.plot(x_values(result, row, x)[inside], reach[inside], "o", markersize=4.2, markerfacecolor="white", markeredgecolor=FIT_COLOUR,
               label=f"accuracy {wanted:g}", zorder=6, linestyle="none")
-    if "theory/xi_c" not in result:
+    if x == RATE:
+        best = trained.reach(result, row, column.statistic.name, column.step, wanted)
+        return trained.reach_notes(result, [(row.name, best, scale)], wanted)
+    return draw_fitted(axes, result, row, scale, reach, wanted, limits)
+
+
+def draw_fitted(axes, result, row, scale, reach, wanted, limits):
+    if not scale.is_known:
         return []
-    xi = phase.theory_over(result, row, "theory/xi_c", (X,))
-    chi = phase.theory_over(result, row, "theory/chi_1", (X,))
-    found = prefactor.fit(xi, reach, depths)
+    weight, depths = result.axes[WEIGHT][row.chosen[WEIGHT]], result.axes[Y][row.chosen[Y]]
+    found = prefactor.fit(scale.values, reach, depths)
     if found is None:
-        return [rf"{named(row)}Fewer than {prefactor.FEWEST} weight variances with a $\xi_c$ have depths on both sides of accuracy {wanted:g}: no fit."]
-    fine, curve = critical.depth_scale_curve(weight, xi, critical.critical_values(weight, chi), critical.critical_jumps(weight, chi))
+        return [rf"{named(row)}Fewer than {prefactor.FEWEST} weight variances with a ${scale.kind.symbol}$ have depths on both sides of "
+                f"accuracy {wanted:g}: no fit."]
+    fine, curve, parts = weight, scale.values, []
+    if scale.kind is depth_scale.CORRELATION:
+        chi = phase.theory_over(result, row, "theory/chi_1", (WEIGHT,))
+        parts = prefactor.by_phase(scale.values, reach, depths, chi)
+        fine, curve = critical.depth_scale_curve(weight, scale.values, critical.critical_values(weight, chi),
+                                                 critical.critical_jumps(weight, chi))
     y = found.value * curve
     axes.plot(fine, np.where(np.isfinite(y) & (y < 3 * limits[1]), y, np.nan), color=FIT_COLOUR, linewidth=1.8, zorder=5,
-              label=rf"fit: {factor_text(found)} $\xi_c$", path_effects=style.halo())
-    return [fit_note(row, found, prefactor.by_phase(xi, reach, depths, chi), wanted)]
+              label=rf"fit: {factor_text(found)} ${scale.kind.symbol}$", path_effects=style.halo())
+    return [fit_note(row, scale, found, parts, wanted)]
+
+
+def draw_theory(axes, result, row, x, scale, options, x_edges, limits, effective):
+    """Multiples of the depth scale, and the critical line where there is one; sentences for the small print."""
+    multiples = scale.kind.multiples if options.xi is None else options.xi
+    if x == WEIGHT and scale.kind is depth_scale.CORRELATION:
+        return phase.draw_theory(result, row, [axes], x, Y, multiples, limits, effective)
+    where = x_edges[[0, -1]] if x == RATE else x_values(result, row, x)
+    phase.draw_depth_scales(axes, (where, np.broadcast_to(scale.values, where.shape)), multiples, limits, scale.kind.symbol)
+    return []
 
 
 def small_print(columns):
@@ -113,46 +159,46 @@ def columns_asked_for(result, options):
 
 def draw(result, chosen, asked, options):
     """The figure of `eoc-plot train --show map`."""
-    for axis, words in ((X, "weight variances"), (Y, "depths")):
-        if len(chosen[axis]) < 2:
+    x = choose_x(result, chosen, options)
+    for axis, words in ((WEIGHT, "weight variances"), (Y, "depths")):
+        if axis in (x, Y) and len(chosen[axis]) < 2:
             raise PlotError(f"{result.path}: a map needs at least two {words} here, there is one; --show curves or times draw the rest")
     phase.warn_of_theory(result, options)
-    rows, varied = make_rows(result, chosen, asked, (X, Y))
+    rows, varied = make_rows(result, chosen, asked, (*theory_axes(x), Y))
     rate = trained.rate_of(result, options.learning_rate)
-    columns = [(column, [cells(result, row, column, rate) for row in rows]) for column in columns_asked_for(result, options)]
+    columns = [(column, [cells(result, row, x, column, rate) for row in rows]) for column in columns_asked_for(result, options)]
     if not any(np.isfinite(panel.values).any() or panel.states.diverged.any() for _, maps in columns for panel in maps):
         names = ", ".join(column.statistic.name for column, _ in columns)
         raise PlotError(f"{result.path}: {names} has no value in this selection, or no network is done yet")
-    return draw_panels(result, rows, varied, columns, rate, options)
+    return draw_panels(result, rows, varied, x, columns, rate, options)
 
 
-def draw_panels(result, rows, varied, columns, rate, options):
+def draw_panels(result, rows, varied, x, columns, rate, options):
     figure, panels = style.new_figure(len(rows), len(columns), 6.0, 4.1)
-    effective = all(is_effective(result, row) for row in rows)
-    multiples = DEFAULT_MULTIPLES if options.xi is None else options.xi
-    notes = []
+    effective = all(is_effective(result, row) for row in rows) if x == WEIGHT else True
+    scales = [depth_scale.find(result, row, theory_axes(x)) for row in rows]
+    notes = depth_scale.notes([(row.name, scale) for row, scale in zip(rows, scales)])
     for j, (column, maps) in enumerate(columns):
-        scale = phase.colour_scale(column.statistic, maps)
+        colours = phase.colour_scale(column.statistic, maps)
         for i, row in enumerate(rows):
             axes = panels[i, j]
-            x, y = result.axes[X][row.chosen[X]], result.axes[Y][row.chosen[Y]]
-            logs = style.wants_log(x), style.wants_log(y)
-            x_edges, y_edges = style.cell_edges(x, logs[0]), style.cell_edges(y, logs[1])
+            xs, y = x_values(result, row, x), result.axes[Y][row.chosen[Y]]
+            logs = x == RATE or style.wants_log(xs), style.wants_log(y)
+            x_edges, y_edges = style.cell_edges(xs, logs[0]), style.cell_edges(y, logs[1])
             limits = y_edges[0], y_edges[-1]
-            mesh = phase.draw_cells(axes, maps[i], column.statistic, scale, x_edges, y_edges)
-            missing = phase.draw_theory(result, row, [axes], X, Y, multiples, limits, effective)
-            notes += missing if j == 0 else []
+            mesh = phase.draw_cells(axes, maps[i], column.statistic, colours, x_edges, y_edges)
+            said = draw_theory(axes, result, row, x, scales[i], options, x_edges, limits, effective)
+            notes += said if j == 0 else []
             if column.statistic.kind == "correlation":
-                said = draw_fit(axes, result, row, column, rate, options.trained, limits)
+                said = draw_fit(axes, result, row, x, scales[i], column, rate, options.trained, limits)
                 notes += [f"After {column.after} steps. {note}" if len(columns) > 1 else note for note in said]
-            phase.finish_panel(axes, row.name, (X, x_edges, logs[0]), (Y, y_edges, logs[1]), effective)
+            phase.finish_panel(axes, row.name, (x, x_edges, logs[0]), (Y, y_edges, logs[1]), effective)
             draw_key(axes, row.name)
-        bar = figure.colorbar(mesh, ax=list(panels[:, j]), extend=scale[2], pad=0.02, aspect=22 * len(rows))
+        bar = figure.colorbar(mesh, ax=list(panels[:, j]), extend=colours[2], pad=0.02, aspect=22 * len(rows))
         bar.set_label(column.label() + phase.mean_text(column.statistic, maps, "linear"))
     phase.hide_inner_labels(panels)
-    style.add_title(figure, heading(result, options.title),
-                    ", ".join([subtitle(result, rows, varied, (X, Y), [column.statistic for column, _ in columns]),
-                               trained.rate_text(result, rate)]))
+    fixed = subtitle(result, rows, varied, (x, Y), [column.statistic for column, _ in columns])
+    style.add_title(figure, heading(result, options.title), fixed if x == RATE else f"{fixed}, {trained.rate_text(result, rate)}")
     style.add_footnote(figure, small_print(columns) + notes)
     return figure
 

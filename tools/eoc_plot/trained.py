@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
+from . import prefactor
 from .errors import PlotError, UsageError, suggestion
-from .reduce import statuses, take
+from .reduce import average, statuses, take
 from .result import DONE, as_text, index_of_number
 from .style import Statistic
 
@@ -95,6 +96,30 @@ def diverged(result, keep, chosen, rate):
     if rate == BEST:
         return done & (index < 0)
     return done & (measured(result, "train/divergence_step", keep, chosen, rate) >= 0)
+
+
+def trained_or_zero(result, name, keep, chosen, rate, step=None):
+    """`measured`, 0 for a training that diverged: it was not trained."""
+    return np.where(diverged(result, keep, chosen, rate), 0.0, measured(result, name, keep, chosen, rate, step))
+
+
+def reach(result, row, name, step, wanted):
+    """Up to which depth the best rates train; NaN where that is not inside the file."""
+    accuracy = average(trained_or_zero(result, name, ("depth",), row.chosen, BEST, step), False, "linear").value
+    depths = result.axes["depth"][row.chosen["depth"]]
+    found = prefactor.trainable_depth(depths, accuracy, wanted)
+    return found if depths[0] < found < depths[-1] else np.nan
+
+
+def reach_notes(result, named, wanted):
+    """A sentence about the (name, depth, scale) of each network, where the depth is known: in layers and in the depth scale."""
+    parts = []
+    for name, depth, scale in named:
+        if np.isfinite(depth):
+            share = rf" ({depth / scale.values:.3g}$\,{scale.kind.symbol}$)" if scale.is_known else ""
+            parts.append(f"{name + ': ' if name else ''}{depth:.3g} layers{share}")
+    best = ", at the best learning rate of each depth" if len(rates(result)) > 1 else ""
+    return [f"Accuracy {wanted:g} is reached{best + ',' if best else ''} up to {'; '.join(parts)}."] if parts else []
 
 
 def rate_text(result, rate):
