@@ -26,6 +26,7 @@ typedef enum {
     EOC_STATISTIC_GRADIENT_COVARIANCE = 1 << 6, /* gradient_covariance */
 
     EOC_STATISTIC_GRADIENT_CORRELATION = 1 << 7, /* gradient_correlation, of any inputs */
+    EOC_STATISTIC_SPATIAL = 1 << 8,              /* position_q, position_c, spatial_power, spatial_correlation */
 
     /* of an interval; with the means of a batch held; of a way back */
     EOC_STATISTICS_ALONG_INPUTS = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_COVARIANCE,
@@ -96,6 +97,8 @@ typedef struct {
     double *gradient_autocorrelation;          /* (lags + 1) of it, its mean removed */
     double *gradient_correlation;              /* one value: mean over pairs of the cosine of dy/dz^1 */
     double *gradient_covariance;               /* (inputs, inputs) mean over units of dy_a/dz^1 dy_b/dz^1 */
+    /* (num_layers, eoc_probe_positions): those of a network come first, NaN behind them */
+    double *position_q, *position_c, *spatial_power, *spatial_correlation;
 } eoc_probe_rows;
 
 typedef struct {
@@ -146,6 +149,9 @@ int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 /** The dimensions `input` and `lag` (from 0) of a file; 0 without the statistics along an interval that have them. */
 int eoc_probe_points(const eoc_probe *probe);
 int eoc_probe_lags(const eoc_probe *probe);
+
+/** The dimensions `position` and `spatial_mode` of a file; 0 without the statistic spatial. */
+int eoc_probe_positions(const eoc_probe *probe);
 
 /**
  * Sample autocorrelation at lags 0 .. num_lags - 1: r_k = sum_i (g_i - m)(g_(i+k) - m)/sum_i (g_i - m)^2, m the mean of

@@ -69,6 +69,7 @@ static double time_network(const eoc_probe *probe, const eoc_data *data, const e
     if (eoc_layout_create(probe->statistics, layers, depth, modes, &layout) == EOC_OK &&
         eoc_layout_add_points(probe, &layout) == EOC_OK &&
         (!probe->train || eoc_layout_add_training(probe->train, &layout) == EOC_OK)) {
+        eoc_layout_add_space(probe, &layout);
         block = calloc(1, layout.unit_bytes);
         if (block && eoc_study_create(probe, data, &layout, depth, network->width, &study) == EOC_OK) {
             eoc_unit_record record;

@@ -2,9 +2,9 @@
 #include "eoc/probe.h"
 
 #include "probe_memory.h"
+#include "probe_statistics.h"
 
 #include "eoc/linalg.h"
-#include "eoc/vecmath.h"
 
 #include <assert.h>
 #include <math.h>
@@ -44,6 +44,10 @@ static const eoc_statistic_row statistics[] = {
      .bit = EOC_STATISTIC_GRADIENT_COVARIANCE,
      .formula = "mean over units of dy_a/dz^1 dy_b/dz^1, for every two points a, b of an interval",
      .source = "Balduzzi et al. 2017"},
+    {.name = "spatial",
+     .bit = EOC_STATISTIC_SPATIAL,
+     .formula = "position_q, position_c, spatial_power, spatial_correlation of z^l over the positions of convolutions",
+     .source = "Xiao et al. 2018"},
 };
 
 int eoc_statistic_count(void)
@@ -85,6 +89,12 @@ int eoc_probe_lags(const eoc_probe *probe)
     return probe->statistics & EOC_STATISTIC_SHATTERING ? probe->autocorrelation_lags + 1 : 0;
 }
 
+int eoc_probe_positions(const eoc_probe *probe)
+{
+    const int positions = probe->needs.positions > 1 ? probe->needs.positions : 1;
+    return probe->statistics & EOC_STATISTIC_SPATIAL ? positions : 0;
+}
+
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
 {
     const eoc_architecture_kind *kind = network->architecture.kind;
@@ -100,43 +110,6 @@ const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *
 }
 
 /* -- statistics -- */
-
-/*
- * Cosine of the first two vectors of a batch, and 1 - cosine from the difference of the normalised vectors, which keeps
- * its digits where they are nearly parallel. NaN when there are not two, or one is zero.
- */
-static void cosine(const eoc_batch *batch, double *c, double *one_minus_c)
-{
-    *c = *one_minus_c = NAN;
-    if (batch->columns < 2) {
-        return;
-    }
-    const size_t n = (size_t)batch->width;
-    const double *x = batch->values, *y = batch->values + n;
-    const double x_norm = eoc_linalg_norm(x, n), y_norm = eoc_linalg_norm(y, n);
-    if (x_norm == 0.0 || y_norm == 0.0) {
-        return;
-    }
-    *one_minus_c = 0.5 * eoc_vec_distance2(1.0 / x_norm, x, 1.0 / y_norm, y, n);
-    *c = *one_minus_c < 0.5 ? 1.0 - *one_minus_c : eoc_linalg_dot(x, y, n) / x_norm / y_norm;
-}
-
-/* mean(z^4)/mean(z^2)^2 of every vector, averaged over those that are not zero; NaN when all are. */
-static double kurtosis(const eoc_batch *batch)
-{
-    const size_t n = (size_t)batch->width;
-    double sum = 0.0;
-    int count = 0;
-    for (int c = 0; c < batch->columns; c++) {
-        const double *x = batch->values + (size_t)c * n;
-        const double norm = eoc_linalg_norm(x, n);
-        if (norm > 0.0) {
-            sum += (double)n * eoc_vec_sum4(1.0 / norm, x, n);
-            count++;
-        }
-    }
-    return count ? sum / count : NAN;
-}
 
 void eoc_autocorrelation(const double *g, int n, double *r, int num_lags)
 {
@@ -180,8 +153,9 @@ typedef struct {
     eoc_layer_tools tools;
     const eoc_host *host;
     const eoc_probe_rows *rows;
-    bool gradients; /* whether gradients of the inputs go back, beside cotangents */
-    int num_lags;   /* of the statistic shattering */
+    bool gradients;    /* whether gradients of the inputs go back, beside cotangents */
+    int num_lags;      /* of the statistic shattering */
+    int num_positions; /* entries of a layer in the rows of the statistic spatial */
 } pass;
 
 /* Index of layer l among the kept ones, or -1. */
@@ -207,6 +181,19 @@ static bool given_up(const pass *p)
     return p->host && p->host->tick && p->host->tick(p->host->context);
 }
 
+/* Over the positions of layer l, where the network has a space. */
+static void note_space(const pass *p, int index, const eoc_batch *z)
+{
+    if (!p->rows->position_q || index < 0 || !p->network->architecture.kind->geometry) {
+        return;
+    }
+    const eoc_geometry g = eoc_network_geometry(p->network);
+    const size_t at = (size_t)index * (size_t)p->num_positions;
+    const eoc_spatial_rows rows = {p->rows->position_q + at, p->rows->position_c + at, p->rows->spatial_power + at,
+                                   p->rows->spatial_correlation + at};
+    eoc_spatial_fill(&g, z, p->w->spatial, &rows);
+}
+
 static void note_forward(const pass *p, int l, const eoc_layer *layer, double log_q)
 {
     const int index = kept_index(p, l);
@@ -216,14 +203,15 @@ static void note_forward(const pass *p, int l, const eoc_layer *layer, double lo
     put(p->rows->log_q, index, log_q);
     if (p->rows->c) {
         double c = NAN, one_minus_c = NAN;
-        cosine(&layer->z, &c, &one_minus_c);
+        eoc_batch_cosine(&layer->z, &c, &one_minus_c);
         put(p->rows->c, index, c);
         put(p->rows->one_minus_c, index, one_minus_c);
     }
     if (p->rows->chi_1) {
         put(p->rows->chi_1, index, p->network->architecture.kind->chi_1(p->network, l, layer));
-        put(p->rows->kurtosis, index, kurtosis(&layer->z));
+        put(p->rows->kurtosis, index, eoc_batch_kurtosis(&layer->z));
     }
+    note_space(p, index, &layer->z);
 }
 
 /* The basis of the product so far through layer l, for the statistic spectrum. */
@@ -287,7 +275,7 @@ static void note_gradients(const pass *p, int index, const eoc_batch *dz)
 {
     double c = NAN, one_minus_c = NAN;
     if (!p->needs.coupled) {
-        cosine(dz, &c, &one_minus_c);
+        eoc_batch_cosine(dz, &c, &one_minus_c);
     }
     put(p->rows->log_gradient_q, index, eoc_batch_log_mean_square(dz));
     put(p->rows->gradient_c, index, c);
@@ -463,6 +451,10 @@ static void blank_rows(const eoc_probe *probe, const eoc_probe_rows *rows, int n
     blank(rows->gradient_autocorrelation, eoc_probe_lags(probe));
     blank(rows->gradient_correlation, 1);
     blank(rows->gradient_covariance, points * points);
+    double *const per_position[] = {rows->position_q, rows->position_c, rows->spatial_power, rows->spatial_correlation};
+    for (size_t i = 0; i < sizeof per_position / sizeof per_position[0]; i++) {
+        blank(per_position[i], num_layers * eoc_probe_positions(probe));
+    }
 }
 
 bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double variance, const int *layers,
@@ -490,7 +482,8 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                     .host = host,
                     .rows = rows,
                     .gradients = (probe->statistics & (EOC_STATISTICS_BACK & ~(unsigned)EOC_STATISTIC_JACOBIAN)) != 0,
-                    .num_lags = eoc_probe_lags(probe)};
+                    .num_lags = eoc_probe_lags(probe),
+                    .num_positions = eoc_probe_positions(probe)};
     eoc_signals h = eoc_probe_signals(workspace->up, workspace->num_inputs, p.num_tangents, network->width);
     probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);

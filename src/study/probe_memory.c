@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "probe_memory.h"
 
+#include "probe_statistics.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,12 +119,18 @@ static double scratch_doubles(const eoc_probe *probe, int max_width)
     return probe->needs.scratch ? fmax(buffer_doubles(probe, max_width), basis) : 0.0;
 }
 
+static double spatial_doubles(const eoc_probe *probe)
+{
+    return probe->statistics & EOC_STATISTIC_SPATIAL ? (double)eoc_spatial_doubles(eoc_probe_positions(probe)) : 0.0;
+}
+
 /* Doubles of the one allocation beside the arena. */
 static double fixed_doubles(const eoc_probe *probe, int max_width)
 {
     const double inputs = probe->inputs.kind->num_inputs(&probe->inputs), width = max_width;
     return (wants_way_back(probe) ? 3.0 : 1.0) * buffer_doubles(probe, max_width) +
-           num_columns(probe, &probe->needs) * width + scratch_doubles(probe, max_width) + width + inputs * inputs;
+           num_columns(probe, &probe->needs) * width + scratch_doubles(probe, max_width) + width + inputs * inputs +
+           spatial_doubles(probe);
 }
 
 static int weights_columns(const eoc_probe *probe)
@@ -187,7 +195,8 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->z = w->up + signals;
     w->bias = w->z + (size_t)num_columns(probe, &probe->needs) * (size_t)max_width;
     w->gram = w->bias + max_width;
-    w->arena = w->gram + (size_t)w->num_inputs * (size_t)w->num_inputs;
+    w->spatial = w->gram + (size_t)w->num_inputs * (size_t)w->num_inputs;
+    w->arena = w->spatial + (size_t)spatial_doubles(probe);
     w->scratch = w->arena + (size_t)w->arena_doubles;
     w->down[0] = w->scratch + (size_t)scratch_doubles(probe, max_width);
     w->down[1] = w->down[0] + signals;

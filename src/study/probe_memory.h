@@ -25,6 +25,7 @@ struct eoc_probe_workspace {
     double *scratch;      /* (columns, features max_width), where the networks need it */
     double *bias;         /* (max_width) */
     double *gram;         /* (num_inputs, num_inputs) */
+    double *spatial;      /* (eoc_spatial_doubles): of the statistic spatial */
     double *arena;        /* (arena_doubles): the layers of a segment, then the first signals of every segment */
     double arena_doubles;
     eoc_layer *layers;       /* (max_depth) */
