@@ -337,16 +337,21 @@ static void note_gradient_pairs(const pass *p, const eoc_batch *by_position)
     put(p->rows->gradient_correlation, 0, pairs > 0.0 ? sum / pairs : NAN);
 }
 
-/* dy/dt = sqrt(N) dy/dx_1 of every point of an interval, and its autocorrelation. */
+/* dy/dt of every point of an interval, and its autocorrelation: sqrt(N) dy/dx_1, or along the direction in space. */
 static void note_input_gradients(const pass *p, const eoc_batch *by_position)
 {
     const eoc_batch dx = whole_vectors(p, by_position);
-    double *const g = p->rows->input_gradient;
+    double *const g = p->rows->input_gradient, *const direction = p->w->up; /* free behind the way back */
+    const size_t n = (size_t)dx.width;
     if (!g) {
         return;
     }
+    if (p->positions > 1) {
+        eoc_interval_direction(p->network->key, dx.width, direction);
+    }
     for (int a = 0; a < dx.columns; a++) {
-        g[a] = sqrt((double)dx.width) * dx.values[(size_t)a * (size_t)dx.width];
+        const double *const to_x = dx.values + (size_t)a * n;
+        g[a] = p->positions > 1 ? eoc_linalg_dot(direction, to_x, n) : sqrt((double)n) * to_x[0];
     }
     eoc_autocorrelation(g, dx.columns, p->rows->gradient_autocorrelation, p->num_lags);
     for (int a = 0; a < dx.columns; a++) {
@@ -518,7 +523,7 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                     .num_positions = eoc_probe_positions(probe)};
     const int positions = p.positions, length = positions * network->width;
     eoc_signals h = eoc_probe_signals(workspace->up, positions * workspace->num_inputs, p.num_tangents, network->width);
-    probe->inputs.kind->fill(&probe->inputs, network->key, length, variance, h.inputs.values);
+    eoc_inputs_fill(&probe->inputs, network, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);
     if (workspace->svd) {
         eoc_product_svd_begin(workspace->svd, length);

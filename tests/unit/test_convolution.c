@@ -705,11 +705,98 @@ static void every_combination(void **state)
     }
 }
 
+/* -- inputs of a kind of their own -- */
+
+/* dy/dt at the points of an interval, whose direction in space is that of the first draw, against differences. */
+static void along_an_interval(void **state)
+{
+    (void)state;
+    enum { LAGS = 3 };
+    static const int which[] = {0, 4, 12}; /* of cases, as many inputs as points */
+    for (int k = 0; k < 3; k++) {
+        plain_case c = cases[which[k]];
+        c.inputs = MOST_INPUTS;
+        const eoc_network law = network_of(&c, "tanh", "gaussian");
+        eoc_probe probe = probe_of(&law, "interval", MOST_INPUTS, EOC_STATISTIC_SHATTERING, "explicit");
+        probe.inputs.from = -1.0;
+        probe.inputs.to = 2.0;
+        probe.autocorrelation_lags = LAGS - 1;
+        double gradient[MOST_INPUTS], autocorrelation[LAGS], correlation = 0.0;
+        eoc_probe_rows rows = {.input_gradient = gradient,
+                               .gradient_autocorrelation = autocorrelation,
+                               .gradient_correlation = &correlation};
+        eoc_probe_workspace *workspace = NULL;
+        assert_int_equal(eoc_probe_workspace_create(&probe, DEPTH, c.width, &workspace), EOC_OK);
+        eoc_outcome outcome;
+        assert_true(eoc_probe_run(&probe, &law, 1.0, layers, DEPTH, workspace, NULL, &rows, &outcome));
+        eoc_probe_workspace_destroy(&workspace);
+
+        static plain_network p;
+        static plain_batch up, down, g, direction;
+        write_out(&law, &c, &probe, &p);
+        double u[MOST_POSITIONS * MOST_WIDTH], norm2 = 0.0, cosines = 0.0;
+        const int n = p.positions * c.width;
+        eoc_rng_normals(&(eoc_stream){law.key, 0, EOC_TENSOR_INPUT, 0}, u, (size_t)n);
+        for (int i = 0; i < n; i++) {
+            norm2 += u[i] * u[i];
+        }
+        for (int i = 0; i < n; i++) {
+            u[i] *= sqrt(n / norm2);
+        }
+        deal_out(u, p.positions, c.width, direction[0]);
+        for (int side = -1; side <= 1; side++) {
+            for (int a = 0; a < MOST_INPUTS; a++) {
+                for (int i = 0; i < n; i++) {
+                    p.x[a][i / c.width][i % c.width] = (a - 1.0 + side * STEP) * u[i];
+                }
+            }
+            plain_run(&p, NOWHERE, side < 0 ? down : up, NULL);
+            if (side == 0) {
+                gradients(&p, 1, g);
+            }
+        }
+        for (int a = 0; a < MOST_INPUTS; a++) {
+            const double wanted = (energy_of(&p, a, up) - energy_of(&p, a, down)) / (2.0 * STEP);
+            CHECK_NEAR(gradient[a], wanted, 1e-6 * (1.0 + fabs(wanted)));
+            for (int b = 0; b < a; b++) {
+                cosines += cosine(&p, g[a], g[b]) / (MOST_INPUTS * (MOST_INPUTS - 1) / 2);
+            }
+        }
+        CHECK_NEAR(correlation, cosines, 1e-6);
+    }
+}
+
+/* Of one position a convolution is a fully connected network: the same bits. */
+static void one_position(void **state)
+{
+    (void)state;
+    static const char *const forms[][2] = {
+        {"convolutional(side=1, kernel=1)", "fully_connected"},
+        {"convolutional(dimensions=1, side=1, kernel=1, normalization=layer)", "fully_connected(normalization=layer)"},
+        {"convolutional(side=1, kernel=1, form=full, branch=0.5)", "residual(form=full, branch=0.5)"}};
+    static const char *const samplers[] = {"explicit", "implicit"};
+    for (int k = 0; k < 6; k++) {
+        measured m[2];
+        for (int which = 0; which < 2; which++) {
+            const plain_case c = {.spelling = forms[k / 2][which], .width = 5};
+            const eoc_network law = network_of(&c, "tanh", k % 2 ? "orthogonal" : "gaussian");
+            const unsigned spectrum = k % 2 ? 0U : EOC_STATISTIC_SPECTRUM;
+            const eoc_probe probe =
+                probe_of(&law, "pair", 2, (EVERYTHING & ~(unsigned)EOC_STATISTIC_SPATIAL) | spectrum, samplers[k % 2]);
+            memset(&m[which], 0, sizeof m[which]);
+            measure(&probe, &law, &m[which]);
+        }
+        assert_memory_equal(m[0].log_q, m[1].log_q, offsetof(measured, position_q));
+    }
+}
+
 int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_combination),
+        cmocka_unit_test(along_an_interval),
+        cmocka_unit_test(one_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
