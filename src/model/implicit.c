@@ -252,7 +252,9 @@ static bool implicit_can_draw(const eoc_initializer *initializer)
 /* Fitted as those of explicit weights: calls, a column's, a pair of columns'; normals and projections. */
 static double implicit_operations(const eoc_matrix *m, int columns)
 {
-    const double n = m->fan_out > m->fan_in ? m->fan_out : m->fan_in, b = columns;
+    /* Frames of independent entries are as long as one side; those of a convolution's patches and units differ much. */
+    const double longer = m->fan_out > m->fan_in ? m->fan_out : m->fan_in, b = columns;
+    const double n = m->taps > 1 && !is_haar(m) ? 0.5 * ((double)m->fan_out + m->fan_in) : longer;
     return is_haar(m) ? 5300.0 + b * (2400.0 + 29.0 * b) + n * b * (16.0 + 8.9 * b)
                       : 5400.0 + b * (2700.0 + 86.0 * b) + n * b * (24.0 + 4.5 * b);
 }
