@@ -246,7 +246,8 @@ static void implicit_apply_transposed(eoc_weights *w, const eoc_matrix *m, const
 
 static bool implicit_can_draw(const eoc_initializer *initializer)
 {
-    return initializer->kind->law == EOC_LAW_NORMAL || initializer->kind->law == EOC_LAW_HAAR;
+    const eoc_initializer_kind *kind = initializer->kind;
+    return (kind->law == EOC_LAW_NORMAL || kind->law == EOC_LAW_HAAR) && !kind->projections;
 }
 
 /* Fitted as those of explicit weights: calls, a column's, a pair of columns'; normals and projections. */

@@ -99,7 +99,8 @@ double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
     const bool finite_width = (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
     const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION *
-                           (needs.second_matrix ? 1.0 + features : 1.0);
+                           (needs.second_matrix ? 1.0 + features : 1.0) *
+                           (1.0 + 2.0 * eoc_network_projections(network));
     const double apart = (needs.normalized ? SECONDS_PER_VALUE_NORMALIZED : 0.0) +
                          (needs.scratch ? features * SECONDS_PER_VALUE_COPIED : 0.0);
     const double up_share = sampler->kept_bytes(&matrix, 1) ? IMPLICIT_UP : 1.0;
