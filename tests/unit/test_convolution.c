@@ -31,6 +31,7 @@ typedef struct {
 static const plain_case cases[] = {
     {"convolutional(side=3)", 2, 3, 3, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(side=3, padding=zero)", 2, 3, 3, false, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
+    {"convolutional(side=3)", 2, 3, 3, true, 'f', 'n', 2, 7, 0, 1, 1, NO_NORM}, /* J in more than one piece */
     {"convolutional(side=3, kernel=1)", 2, 3, 1, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(dimensions=1, side=5, kernel=3)", 1, 5, 3, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(dimensions=1, side=5, kernel=5, padding=zero)", 1, 5, 5, false, 'f', 'n', 2, 2, 0, 1, 1, NO_NORM},
@@ -721,7 +722,7 @@ static void along_an_interval(void **state)
 {
     (void)state;
     enum { LAGS = 3 };
-    static const int which[] = {0, 4, 12}; /* of cases, as many inputs as points */
+    static const int which[] = {0, 5, 13}; /* of cases, as many inputs as points */
     for (int k = 0; k < 3; k++) {
         plain_case c = cases[which[k]];
         c.inputs = MOST_INPUTS;
@@ -902,7 +903,7 @@ static void kernels_are_isometries(void **state)
 static void deep_isometries(void **state)
 {
     (void)state;
-    enum { L = 50, WIDTH = 4, MODES = 9 * WIDTH };
+    enum { L = 50, WIDTH = 8, MODES = 9 * WIDTH };
     static const struct {
         const char *architecture, *activation, *initializer, *sampler;
     } at[] = {{"convolutional(side=3)", "linear", "delta_orthogonal", "explicit"},
