@@ -26,6 +26,7 @@ typedef enum {
     EOC_STATISTIC_GRADIENT_COVARIANCE = 1 << 6, /* gradient_covariance */
 
     EOC_STATISTIC_GRADIENT_CORRELATION = 1 << 7, /* gradient_correlation, of any inputs */
+    EOC_STATISTIC_SPATIAL = 1 << 8,              /* position_q, position_c, spatial_power, spatial_correlation */
 
     /* of an interval; with the means of a batch held; of a way back */
     EOC_STATISTICS_ALONG_INPUTS = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_COVARIANCE,
@@ -96,6 +97,8 @@ typedef struct {
     double *gradient_autocorrelation;          /* (lags + 1) of it, its mean removed */
     double *gradient_correlation;              /* one value: mean over pairs of the cosine of dy/dz^1 */
     double *gradient_covariance;               /* (inputs, inputs) mean over units of dy_a/dz^1 dy_b/dz^1 */
+    /* (num_layers, eoc_probe_positions): those of a network come first, NaN behind them */
+    double *position_q, *position_c, *spatial_power, *spatial_correlation;
 } eoc_probe_rows;
 
 typedef struct {
@@ -137,17 +140,24 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width);
 
 /**
- * Columns of the vectors u of the statistic jacobian: one a vector, or where the inputs of a batch are coupled as many
- * as inputs. 0 when it is not asked for.
+ * How many vectors as long as an input the vectors u of the statistic jacobian are: one each, or where the inputs of a
+ * batch are coupled as many as inputs. 0 when it is not asked for.
  */
 int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs);
 
-/** The dimension `mode` of a file: the least of the greatest width and spectrum_modes; 0 without that statistic. */
+/** Columns that go through a layer together: inputs and tangents, of a convolution at each of its positions. */
+int eoc_probe_columns(const eoc_probe *probe, const eoc_layer_needs *needs);
+
+/** The dimension `mode` of a file: the least of the greatest width, times positions, and spectrum_modes; 0 without that
+ * statistic. */
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 
 /** The dimensions `input` and `lag` (from 0) of a file; 0 without the statistics along an interval that have them. */
 int eoc_probe_points(const eoc_probe *probe);
 int eoc_probe_lags(const eoc_probe *probe);
+
+/** The dimensions `position` and `spatial_mode` of a file; 0 without the statistic spatial. */
+int eoc_probe_positions(const eoc_probe *probe);
 
 /**
  * Sample autocorrelation at lags 0 .. num_lags - 1: r_k = sum_i (g_i - m)(g_(i+k) - m)/sum_i (g_i - m)^2, m the mean of

@@ -33,6 +33,8 @@ typedef enum {
     EOC_SCALE_INPUT,
     EOC_SCALE_OTHER_INPUT, /* the same points: a dimension twice in one variable has no labels in xarray */
     EOC_SCALE_LAG,
+    EOC_SCALE_POSITION,     /* of the network with the most positions, row after row */
+    EOC_SCALE_SPATIAL_MODE, /* its wave numbers in the same order */
     EOC_NUM_SCALES
 } eoc_scale;
 
@@ -46,6 +48,9 @@ typedef enum {
     EOC_ALONG_INPUT,
     EOC_ALONG_INPUT_INPUT, /* input, other_input */
     EOC_ALONG_LAG,
+    EOC_ALONG_LAYER_POSITION,     /* layer, position */
+    EOC_ALONG_LAYER_SPATIAL_MODE, /* layer, spatial_mode */
+    EOC_ALONG_SPATIAL_MODE,
 } eoc_along;
 
 enum { EOC_MAX_ALONG = 3 };
@@ -107,6 +112,7 @@ typedef struct {
     int num_rates, num_steps;     /* 0: nothing is trained */
     int num_points, num_lags;     /* 0: nothing is measured along an interval */
     bool has_point_pairs;         /* whether other_input is a dimension */
+    int num_positions;            /* 0: nothing is measured over space */
     double *points;               /* (num_points) */
     const int *layers;            /* (num_layers), borrowed */
     const double *learning_rates; /* (num_rates), borrowed */
@@ -120,6 +126,8 @@ typedef struct {
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout);
 /** Adds what is measured along an interval, where the probe asks for that. */
 eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout);
+/** Adds what is measured over space, where the probe asks for that. */
+void eoc_layout_add_space(const eoc_probe *probe, eoc_layout *layout);
 /** Adds the group `train`. */
 eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout);
 void eoc_layout_clear(eoc_layout *layout);

@@ -201,6 +201,7 @@ static eoc_status size_up(planned *p)
     eoc_status status = eoc_layout_create(probe->statistics, layers, num_layers, eoc_probe_modes(probe, grid), &layout);
     if (status == EOC_OK) {
         status = eoc_layout_add_points(probe, &layout);
+        eoc_layout_add_space(probe, &layout);
     }
     if (status == EOC_OK && probe->train) {
         status = eoc_layout_add_training(probe->train, &layout);

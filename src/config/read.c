@@ -305,6 +305,22 @@ static void check_spectrum(const eoc_entry *entries, const eoc_sweep *sweep, eoc
     }
 }
 
+/* A statistic of networks in space, which others of the grid may stand beside. */
+static void check_spatial(const eoc_entry *entries, const eoc_sweep *sweep, eoc_mistakes *mistakes)
+{
+    const eoc_axis *axis = &sweep->grid.axes[EOC_AXIS_ARCHITECTURE];
+    bool any = false;
+    for (int i = 0; i < axis->count; i++) {
+        eoc_architecture architecture;
+        any = any || eoc_architecture_find(axis->names[i], &architecture) != EOC_OK || architecture.kind->geometry;
+    }
+    if ((sweep->probe.statistics & EOC_STATISTIC_SPATIAL) && axis->count > 0 && !any) {
+        eoc_mistakes_add(mistakes, place_of_value(entries, "probe.statistics", 0, 1), "probe.statistics",
+                         "spatial is over the positions of a convolution, and no architecture of the grid has any; "
+                         "accepted with it: grid.architecture convolutional, alone or among others");
+    }
+}
+
 /* -- architectures -- */
 
 /* What rules of one network are told of: a network of the sweep but for its numbers. */
@@ -407,7 +423,10 @@ static bool check_matched_widths(const kinds *k)
 static bool check_kinds(const kinds *k)
 {
     if (eoc_network_check(&k->network) != EOC_OK) {
-        const int which = k->network.initializer.kind->mirrored ? 2 : 0;
+        /* Of what the initializer asks for; an architecture that is none says so itself. */
+        const eoc_initializer_kind *initializer = k->network.initializer.kind;
+        const bool sound = k->network.architecture.kind->check(&k->network) == EOC_OK;
+        const int which = initializer->mirrored || (initializer->needs_space && sound) ? 2 : 0;
         eoc_mistakes_add(k->mistakes, place_of_kind(k, which), which ? "grid.initializer" : "grid.architecture", "%s",
                          eoc_status_why());
         return false;
@@ -487,6 +506,7 @@ static eoc_status read_sweep(const char *path, const char *text, size_t num_byte
     check_widths(entries, sweep, mistakes);
     check_sampler(entries, sweep, mistakes);
     check_spectrum(entries, sweep, mistakes);
+    check_spatial(entries, sweep, mistakes);
     check_studies(entries, sweep, mistakes);
     check_architectures(entries, sweep, mistakes);
 

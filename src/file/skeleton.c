@@ -213,9 +213,9 @@ static void attach(skeleton *s, hid_t dataset, int dimension, int id)
 /* -- variables -- */
 
 static const char *const along_names[EOC_NUM_SCALES] = {
-    [EOC_SCALE_LAYER] = "layer", [EOC_SCALE_MODE] = "mode",   [EOC_SCALE_LEARNING_RATE] = "learning_rate",
-    [EOC_SCALE_STEP] = "step",   [EOC_SCALE_INPUT] = "input", [EOC_SCALE_OTHER_INPUT] = "other_input",
-    [EOC_SCALE_LAG] = "lag"};
+    [EOC_SCALE_LAYER] = "layer", [EOC_SCALE_MODE] = "mode",         [EOC_SCALE_LEARNING_RATE] = "learning_rate",
+    [EOC_SCALE_STEP] = "step",   [EOC_SCALE_INPUT] = "input",       [EOC_SCALE_OTHER_INPUT] = "other_input",
+    [EOC_SCALE_LAG] = "lag",     [EOC_SCALE_POSITION] = "position", [EOC_SCALE_SPATIAL_MODE] = "spatial_mode"};
 
 static void flag_attributes(skeleton *s, hid_t dataset, const eoc_variable *v)
 {
@@ -395,6 +395,12 @@ static void along_scales(skeleton *s)
     if (layout->num_lags) {
         counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LAG, along_names[EOC_SCALE_LAG], "lag, in points", NULL,
                       layout->num_lags);
+    }
+    if (layout->num_positions) {
+        counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_POSITION, along_names[EOC_SCALE_POSITION],
+                      "position, row after row", NULL, layout->num_positions);
+        counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_SPATIAL_MODE, along_names[EOC_SCALE_SPATIAL_MODE],
+                      "wave numbers along the dimensions, as positions", NULL, layout->num_positions);
     }
     if (layout->num_rates) {
         number_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LEARNING_RATE, along_names[EOC_SCALE_LEARNING_RATE], "1",

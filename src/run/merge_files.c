@@ -60,6 +60,7 @@ static eoc_status shape_create(const eoc_sweep *sweep, const char *found, const 
     EOC_TRY(eoc_layout_create(sweep->probe.statistics, s->layers, num_layers,
                               eoc_probe_modes(&sweep->probe, &sweep->grid), &s->layout));
     EOC_TRY(eoc_layout_add_points(&sweep->probe, &s->layout));
+    eoc_layout_add_space(&sweep->probe, &s->layout);
     if (sweep->probe.train) {
         EOC_TRY(eoc_layout_add_training(sweep->probe.train, &s->layout));
     }

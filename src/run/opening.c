@@ -32,6 +32,7 @@ static eoc_status plan_file(run *r)
     EOC_TRY(eoc_layout_create(sweep->probe.statistics, r->layers, num_layers,
                               eoc_probe_modes(&sweep->probe, &sweep->grid), &r->layout));
     EOC_TRY(eoc_layout_add_points(&sweep->probe, &r->layout));
+    eoc_layout_add_space(&sweep->probe, &r->layout);
     if (sweep->probe.train) {
         EOC_TRY(eoc_layout_add_training(sweep->probe.train, &r->layout));
     }

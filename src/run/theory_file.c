@@ -54,6 +54,7 @@ static eoc_status prepare(theory_file *t)
     const int num_layers = eoc_layers_fill(&t->sweep->probe.layers, depths, t->layers);
     EOC_TRY(eoc_layout_create(t->sweep->probe.statistics, t->layers, num_layers,
                               eoc_probe_modes(&t->sweep->probe, &t->sweep->grid), &t->layout));
+    eoc_layout_add_space(&t->sweep->probe, &t->layout);
     keep_points_only(&t->layout);
     eoc_config_resolved(t->sweep, 0, &t->sweep_text);
     eoc_config_resolved(t->sweep, 1, &t->identity_text);

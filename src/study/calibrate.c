@@ -78,7 +78,9 @@ static double time_network(const eoc_probe *probe, const eoc_data *data, const e
         layers[l] = l + 1;
     }
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
-    const int modes = !spectrum ? 0 : probe->spectrum_modes < network->width ? probe->spectrum_modes : network->width;
+    /* As many as the workspace keeps, which is for the most positions of the sweep. */
+    const int values = network->width * (probe->needs.positions > 1 ? probe->needs.positions : 1);
+    const int modes = !spectrum ? 0 : probe->spectrum_modes < values ? probe->spectrum_modes : values;
     eoc_layout layout;
     eoc_study *study = NULL;
     void *block = NULL;
@@ -86,6 +88,7 @@ static double time_network(const eoc_probe *probe, const eoc_data *data, const e
     if (eoc_layout_create(probe->statistics, layers, depth, modes, &layout) == EOC_OK &&
         eoc_layout_add_points(probe, &layout) == EOC_OK &&
         (!probe->train || eoc_layout_add_training(probe->train, &layout) == EOC_OK)) {
+        eoc_layout_add_space(probe, &layout);
         block = calloc(1, layout.unit_bytes);
         if (block && eoc_study_create(probe, data, &layout, depth, network->width, &study) == EOC_OK) {
             eoc_unit_record record;

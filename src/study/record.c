@@ -45,6 +45,7 @@ enum { TRAINING = 1 << 30, TRAINING_SHIFT = 16 };
 #define SPECTRUM .statistics = EOC_STATISTIC_SPECTRUM
 #define SHATTERING .statistics = EOC_STATISTIC_SHATTERING
 #define CORRELATION .statistics = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_CORRELATION
+#define SPATIAL .statistics = EOC_STATISTIC_SPATIAL, .checked = 1, NUMBER
 #define PROBED .along = EOC_ALONG_LAYER, .checked = 1, NUMBER
 
 static const eoc_variable variables[] = {
@@ -149,6 +150,17 @@ static const eoc_variable variables[] = {
     {"probe", "gradient_covariance", UNIT(probe.gradient_covariance), .along = EOC_ALONG_INPUT_INPUT, .checked = 1,
      NUMBER, .long_name = "mean over units of the product of dy/dz^1 at two points of the interval",
      .statistics = EOC_STATISTIC_GRADIENT_COVARIANCE},
+
+    {"probe", "position_q", UNIT(probe.position_q), .along = EOC_ALONG_LAYER_POSITION, SPATIAL,
+     .long_name = "mean over channels and inputs of z^2 at a position, over its mean over positions"},
+    {"probe", "position_c", UNIT(probe.position_c), .along = EOC_ALONG_LAYER_POSITION, SPATIAL,
+     .long_name = "cosine of the pre-activations of inputs 0 and 1 at a position"},
+    {"probe", "spatial_power", UNIT(probe.spatial_power), .along = EOC_ALONG_LAYER_SPATIAL_MODE, SPATIAL,
+     .long_name = "mean over channels and inputs of the square of the discrete Fourier transform of z over positions, "
+                  "as shares of their sum"},
+    {"probe", "spatial_correlation", UNIT(probe.spatial_correlation), .along = EOC_ALONG_LAYER_POSITION, SPATIAL,
+     .long_name = "mean over positions p, channels and inputs of z(p) z(p + d), over that of z(p)^2; d the position as "
+                  "a displacement, around the edges where the padding is circular"},
 
     {"train", "loss", UNIT(train.loss), TRAINED, .along = EOC_ALONG_STEP, NUMBER,
      .long_name = "loss on the training set, of its first evaluation_samples"},
@@ -258,6 +270,17 @@ int eoc_along_scales(eoc_along along, eoc_scale scales[EOC_MAX_ALONG])
     case EOC_ALONG_LAG:
         scales[0] = EOC_SCALE_LAG;
         return 1;
+    case EOC_ALONG_LAYER_POSITION:
+        scales[0] = EOC_SCALE_LAYER;
+        scales[1] = EOC_SCALE_POSITION;
+        return 2;
+    case EOC_ALONG_LAYER_SPATIAL_MODE:
+        scales[0] = EOC_SCALE_LAYER;
+        scales[1] = EOC_SCALE_SPATIAL_MODE;
+        return 2;
+    case EOC_ALONG_SPATIAL_MODE:
+        scales[0] = EOC_SCALE_SPATIAL_MODE;
+        return 1;
     case EOC_ALONG_NOTHING:
         break;
     }
@@ -272,7 +295,9 @@ size_t eoc_layout_scale_count(const eoc_layout *layout, eoc_scale scale)
                                         [EOC_SCALE_STEP] = layout->num_steps,
                                         [EOC_SCALE_INPUT] = layout->num_points,
                                         [EOC_SCALE_OTHER_INPUT] = layout->num_points,
-                                        [EOC_SCALE_LAG] = layout->num_lags};
+                                        [EOC_SCALE_LAG] = layout->num_lags,
+                                        [EOC_SCALE_POSITION] = layout->num_positions,
+                                        [EOC_SCALE_SPATIAL_MODE] = layout->num_positions};
     return (size_t)counts[scale];
 }
 
@@ -302,6 +327,12 @@ static bool is_along_inputs(const eoc_variable *v)
     return v->along == EOC_ALONG_INPUT || v->along == EOC_ALONG_INPUT_INPUT || v->along == EOC_ALONG_LAG;
 }
 
+static bool is_over_space(const eoc_variable *v)
+{
+    return v->along == EOC_ALONG_LAYER_POSITION || v->along == EOC_ALONG_LAYER_SPATIAL_MODE ||
+           v->along == EOC_ALONG_SPATIAL_MODE;
+}
+
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout)
 {
     const size_t count = (size_t)eoc_variable_count();
@@ -316,7 +347,8 @@ eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_lay
     }
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = &variables[row];
-        if (v->statistics == 0 || ((v->statistics & statistics) != 0 && !is_along_inputs(v))) {
+        const bool later = is_along_inputs(v) || is_over_space(v);
+        if (v->statistics == 0 || ((v->statistics & statistics) != 0 && !later)) {
             include(row, layout);
         }
     }
@@ -342,6 +374,16 @@ eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout)
         }
     }
     return EOC_OK;
+}
+
+void eoc_layout_add_space(const eoc_probe *probe, eoc_layout *layout)
+{
+    layout->num_positions = eoc_probe_positions(probe);
+    for (int row = 0; row < eoc_variable_count() && layout->num_positions; row++) {
+        if ((variables[row].statistics & probe->statistics) != 0 && is_over_space(&variables[row])) {
+            include(row, layout);
+        }
+    }
 }
 
 eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout)
