@@ -70,6 +70,8 @@ typedef struct {
     void (*combine)(double a, const eoc_real *x, double b, const eoc_real *y, eoc_real *z, size_t n);
     /** h and slope, (n): divided by keep where drawn < 2 keep - 1, else 0 */
     void (*drop)(const float *drawn, double keep, eoc_real *h, eoc_real *slope, size_t n);
+    /** to (count, run): each run number table[i] of the values; -1: zeros */
+    void (*gather)(const eoc_real *values, const int32_t *table, size_t count, size_t run, eoc_real *to);
     /** y = norm(u) with norm's mean and variance as they are, nothing noted */
     void (*norm_as_given)(const eoc_net_norm *norm, const eoc_real *u, eoc_real *y, size_t rows, size_t n);
     const eoc_net_norm_loops *norms; /* by eoc_norm_rule */

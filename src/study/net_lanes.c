@@ -3,6 +3,7 @@
 #include "eoc/optimizer.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -90,6 +91,28 @@ static void drop(const float *restrict drawn, double keep, eoc_real *restrict h,
         const eoc_real mask = drawn[i] < limit ? factor : 0;
         h[i] *= mask;
         slope[i] *= mask;
+    }
+}
+
+/* Pieces of a length that the compiler knows go through registers, the runs' first ones, then their second ones: a run
+ * is too short to be worth a call. */
+static void gather(const eoc_real *values, const int32_t *table, size_t count, size_t run, eoc_real *restrict to)
+{
+    enum { PIECE = 16 };
+    size_t i = 0;
+    for (; i + PIECE <= run; i += PIECE) {
+        for (size_t k = 0; k < count; k++) {
+            if (table[k] < 0) {
+                memset(to + k * run + i, 0, sizeof *to * PIECE);
+            } else {
+                memcpy(to + k * run + i, values + (size_t)table[k] * run + i, sizeof *to * PIECE);
+            }
+        }
+    }
+    for (; i < run; i++) {
+        for (size_t k = 0; k < count; k++) {
+            to[k * run + i] = table[k] < 0 ? 0 : values[(size_t)table[k] * run + i];
+        }
     }
 }
 
@@ -347,6 +370,7 @@ const eoc_net_loops PASTE(eoc_net_loops_, EOC_LANES) = {
     .scale = scale_by,
     .combine = combine,
     .drop = drop,
+    .gather = gather,
     .norm_as_given = norm_as_given,
     .norms = norms,
     .optimizers = optimizers,

@@ -76,19 +76,9 @@ static void gather_rows(const eoc_net_gather *g, int positions, const eoc_real *
                         eoc_real *patches)
 {
     const size_t run = (size_t)g->run, entries = (size_t)g->entries;
-    for (size_t r = first; r < first + count; r++) {
-        const eoc_real *const sample = values + r / (size_t)positions * (size_t)g->sample;
-        const int32_t *const table = g->table + r % (size_t)positions * entries;
-        for (size_t e = 0; e < entries; e++, patches += run) {
-            if (table[e] < 0) {
-                memset(patches, 0, sizeof *patches * run);
-                continue;
-            }
-            const eoc_real *const from = sample + (size_t)table[e] * run;
-            for (size_t i = 0; i < run; i++) {
-                patches[i] = from[i];
-            }
-        }
+    for (size_t r = first; r < first + count; r++, patches += entries * run) {
+        LOOPS->gather(values + r / (size_t)positions * (size_t)g->sample, g->table + r % (size_t)positions * entries,
+                      entries, run, patches);
     }
 }
 

@@ -134,19 +134,55 @@ def test_a_training_that_diverges_is_not_timed(tmp_path):
 def test_rows_of_training_do_the_same_work():
     """Both sides of each have one shape, one optimizer and a check of their own; eoc's sweep says the same."""
     found = [row for row in rows.ROWS if isinstance(row.eoc, sides.EocTrain)]
-    assert [(row.eoc.width, row.eoc.batch, row.eoc.optimizer) for row in found] == [(1000, 128, "sgd"), (256, 128, "sgd"), (256, 128, "momentum")]
+    assert [(row.eoc.width, row.eoc.batch, row.eoc.optimizer) for row in found if not row.eoc.across] == [
+        (1000, 128, "sgd"), (256, 128, "sgd"), (256, 128, "momentum")]
+    assert [(row.eoc.across, row.eoc.width, row.eoc.depth) for row in found if row.eoc.across] == [
+        (7, 16, 100), (7, 64, 100), (14, 16, 100), (14, 64, 100)]
     for row in found:
-        assert (row.beside.width, row.beside.depth, row.beside.batch, row.beside.optimizer) == (
-            row.eoc.width, row.eoc.depth, row.eoc.batch, row.eoc.optimizer)
+        assert sides.training_shape(row.beside) == sides.training_shape(row.eoc) and row.beside.optimizer == row.eoc.optimizer
         assert sides.kind_of_check(row.eoc, row.beside)[2] is sides.check_trainings
         text = sides.training_text(row.eoc, "set.h5", row.eoc.batch, 7, 0.01, "all", 0)
-        for line in (f"width: {row.eoc.width}", "depth: 10", "activation: tanh", f"batch: {row.eoc.batch}", f"optimizer: {row.eoc.optimizer}",
-                     "steps: 7", "dataset: 'set.h5'"):
+        for line in (f"width: {row.eoc.width}", f"depth: {row.eoc.depth}", "activation: tanh", f"batch: {row.eoc.batch}",
+                     f"optimizer: {row.eoc.optimizer}", "steps: 7", "dataset: 'set.h5'"):
             assert f"  {line}\n" in text
+        assert (f"convolutional(side={row.eoc.across}, " in text) == (row.eoc.across > 0)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
-def test_the_check_has_what_it_needs(optimizer, monkeypatch):
+def test_networks_of_other_forms_are_checked_apart():
+    """A row fails by its own check: fully connected, and convolutional of either size, but not for every number of channels."""
+    kinds = {row.name: sides.kind_of_check(row.eoc, row.beside)[0] for row in rows.ROWS if isinstance(row.eoc, sides.EocTrain)}
+    assert kinds["convolutional-7-16"] == kinds["convolutional-7-64"] and len(set(kinds.values())) == 4
+
+
+def test_a_convolution_says_its_layout():
+    """Of PyTorch's side of a row, which the script has told; a fully connected network has none."""
+    for across, said in ((7, True), (0, False)):
+        eoc, torch = sides.EocTrain("sgd", 16, 3, 8, (6, 6), across), sides.TorchTrain("sgd", 16, 3, 8, (4, 4), across)
+        torch.note = "channels_last"
+        result = measured(rows.Row("a", "b", "c", eoc, torch, unit=rows.STEP), [1], [2])
+        assert ("channels_last layout" in report.side_text(result, 1)) == ("channels_last layout" in torch.describe()) == said
+        assert "layout" not in report.side_text(result, 0)
+
+
+def convolutional_loss(x, label, across, channels, parameters):
+    """Cross entropy in float64, position by position. Blocks of an image are positions; kernels (out, taps, in), taps row after row."""
+    block = 28 // across
+    h = x.reshape(-1, across, block, across, block).transpose(0, 1, 3, 2, 4).reshape(len(x), across, across, -1)
+    at = 0
+    for _ in range(sides.CHECK_DEPTH):
+        kernel = parameters[at:at + channels * 9 * h.shape[-1]].reshape(channels, 3, 3, -1)
+        at += kernel.size
+        z = np.zeros((len(x), across, across, channels)) + parameters[at:at + channels]
+        at += channels
+        for p, q, dp, dq in np.ndindex(across, across, 3, 3):
+            z[:, p, q] += h[:, (p + dp - 1) % across, (q + dq - 1) % across] @ kernel[:, dp, dq].T
+        h = np.tanh(z)
+    y = h.reshape(len(x), -1) @ parameters[at:-10].reshape(10, -1).T + parameters[-10:]
+    return numpy_net.cross_entropy(y, np.eye(10)[label])[0]
+
+
+@pytest.mark.parametrize("optimizer, across", [("sgd", 0), ("momentum", 0), ("momentum", 7)])
+def test_the_check_has_what_it_needs(optimizer, across, monkeypatch):
     """eoc itself for what PyTorch is given to compare with: a set of one batch, a checkpoint before any step, losses of every step."""
     seen = {}
 
@@ -158,13 +194,18 @@ def test_the_check_has_what_it_needs(optimizer, monkeypatch):
         return "asked"
 
     monkeypatch.setattr(sides, "ask_torch", look)
-    eoc, torch = sides.EocTrain(optimizer, 1000, 3, 16, (6, 6)), sides.TorchTrain(optimizer, 1000, 3, 16, (6, 6))
+    eoc, torch = sides.EocTrain(optimizer, 1000, 3, 16, (6, 6), across), sides.TorchTrain(optimizer, 1000, 3, 16, (6, 6), across)
     host = measure.Bench(str(PROGRAM))
     assert sides.check_trainings(host, eoc, torch) == "asked"
-    assert seen["images"] == (16, 784) and len(seen["loss"]) == sides.CHECK_STEPS + 1
-    net = numpy_net.Net("tanh", 784, sides.CHECK_TRAIN_WIDTH, 3, 10, seen["checkpoint"].parameters.astype(float))
+    assert seen["images"] == (16, 28, 28) and len(seen["loss"]) == sides.CHECK_STEPS + 1
+    parameters = seen["checkpoint"].parameters.astype(float)
     with h5py.File(seen["--data"]) as data:
-        loss = net.loss(data["train/images"][()].astype(float), np.eye(10)[data["train/labels"][()]], "cross_entropy")
+        x, label = data["train/images"][()].reshape(16, 784).astype(float), data["train/labels"][()]
+    if across:
+        loss = convolutional_loss(x, label, across, sides.CHECK_CHANNELS, parameters)
+    else:
+        net = numpy_net.Net("tanh", 784, sides.CHECK_TRAIN_WIDTH, 3, 10, parameters)
+        loss = net.loss(x, np.eye(10)[label], "cross_entropy")
     assert seen["loss"][0] == pytest.approx(loss, rel=1e-5)  # float32 against the second trainer's float64
     assert seen["loss"][-1] < 0.99 * seen["loss"][0]
 

@@ -35,10 +35,11 @@ static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *with)
     eoc_weights *weights = NULL;
     eoc_net_limits of_this = *with, *limits = &of_this;
     of_this.needs = network->architecture.kind->needs(network);
-    const int most = of_this.needs.positions > of_this.needs.taps ? of_this.needs.positions : of_this.needs.taps;
+    const int positions = of_this.needs.positions; /* the read-out takes them all */
+    const int rows = of_this.needs.taps > positions ? of_this.needs.taps : positions;
     int fan = limits->features > 2 * limits->max_width ? limits->features : 2 * limits->max_width;
     fan = limits->outputs > fan ? limits->outputs : fan;
-    assert_int_equal(eoc_weights_create(fan * (most > 1 ? most : 1), 1, &weights), EOC_OK);
+    assert_int_equal(eoc_weights_create(fan * (rows > 1 ? rows : 1), 1, &weights), EOC_OK);
     assert_int_equal(eoc_net_f64_create(limits, &net), EOC_OK);
     assert_int_equal(eoc_net_f64_draw(net, network, 0.8, weights), EOC_OK);
     eoc_weights_destroy(&weights);
@@ -175,9 +176,9 @@ static void derivatives_of_every_architecture(void **state)
 /* -- convolutions -- */
 
 /* Images of two channels, 4 x 4 pixels: in two dimensions blocks of 2 x 2, in one of 2 pixels. */
-enum { SIDE = 4, CHANNELS = 2, IMAGE = CHANNELS * SIDE * SIDE, FEW = 3, SMALL = 4 };
+enum { SIDE = 4, CHANNELS = 2, IMAGE = CHANNELS * SIDE * SIDE, FEW = 3, SMALL = 4, WIDE = 19 };
 static const eoc_net_limits of_images = {.max_depth = DEPTH,
-                                         .max_width = SMALL,
+                                         .max_width = WIDE,
                                          .features = IMAGE,
                                          .rows = SIDE,
                                          .columns = SIDE,
@@ -188,18 +189,20 @@ static const eoc_net_limits of_images = {.max_depth = DEPTH,
 
 static const struct {
     const char *architecture, *activation, *initializer;
+    int width;
 } convolutions[] = {
-    {"convolutional(dimensions=1, side=8)", "tanh", "gaussian"},
-    {"convolutional(dimensions=1, side=8, kernel=5, padding=zero, readout=average)", "erf", "he_normal"},
-    {"convolutional(side=2, kernel=1)", "tanh", "orthogonal"},
-    {"convolutional(side=4)", "gelu", "delta_orthogonal"},
-    {"convolutional(side=4, padding=zero)", "tanh", "gaussian_taps(tap_1=0.3)"},
-    {"convolutional(side=4, readout=average)", "crelu", "looks_linear"},
-    {"convolutional(side=4, readout=average, normalization=batch, keep=0.8)", "tanh", "glorot_normal"},
-    {"convolutional(side=4, normalization=layer, keep=0.8)", "crelu", "gaussian"},
-    {"convolutional(side=4, form=pre_activation, branch=0.5, normalization=batch)", "tanh", "gaussian"},
-    {"convolutional(side=4, form=reduced, padding=zero, normalization=layer)", "tanh", "gaussian"},
-    {"convolutional(side=4, form=full, skip=0.9, keep=0.7)", "gelu", "delta_orthogonal"},
+    {"convolutional(dimensions=1, side=8)", "tanh", "gaussian", SMALL},
+    {"convolutional(dimensions=1, side=8, padding=zero)", "tanh", "gaussian", WIDE}, /* more than go at once */
+    {"convolutional(dimensions=1, side=8, kernel=5, padding=zero, readout=average)", "erf", "he_normal", SMALL},
+    {"convolutional(side=2, kernel=1)", "tanh", "orthogonal", SMALL},
+    {"convolutional(side=4)", "gelu", "delta_orthogonal", SMALL},
+    {"convolutional(side=4, padding=zero)", "tanh", "gaussian_taps(tap_1=0.3)", SMALL},
+    {"convolutional(side=4, readout=average)", "crelu", "looks_linear", SMALL},
+    {"convolutional(side=4, readout=average, normalization=batch, keep=0.8)", "tanh", "glorot_normal", SMALL},
+    {"convolutional(side=4, normalization=layer, keep=0.8)", "crelu", "gaussian", SMALL},
+    {"convolutional(side=4, form=pre_activation, branch=0.5, normalization=batch)", "tanh", "gaussian", SMALL},
+    {"convolutional(side=4, form=reduced, padding=zero, normalization=layer)", "tanh", "gaussian", SMALL},
+    {"convolutional(side=4, form=full, skip=0.9, keep=0.7)", "gelu", "delta_orthogonal", SMALL},
 };
 enum { NUM_CONVOLUTIONS = sizeof convolutions / sizeof convolutions[0] };
 
@@ -238,7 +241,7 @@ static double image_loss(eoc_net *net, const images *s, int size, const eoc_net_
 static eoc_network convolution_of(int row)
 {
     return layered(convolutions[row].architecture, convolutions[row].activation, convolutions[row].initializer, DEPTH,
-                   SMALL);
+                   convolutions[row].width);
 }
 
 /* As check_derivatives: every weight of every tap, the read-out's, gamma and beta. */
@@ -286,7 +289,7 @@ static void segments_and_threads_leave_the_bits(void **state)
     const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .step = 1};
     for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
         const eoc_network network = layered(convolutions[row].architecture, convolutions[row].activation,
-                                            convolutions[row].initializer, DEEP, SMALL);
+                                            convolutions[row].initializer, DEEP, convolutions[row].width);
         eoc_net_limits limits = of_images;
         limits.max_depth = DEEP;
         double *first = NULL;

@@ -37,6 +37,8 @@ def side_text(measured, index):
         networks = samples[0].networks
         command = "command" if networks is None else f"command with {networks} network{'s' * (networks > 1)}"
         parts.append(f"{command} {seconds_text(Spread.of(walls)).partition(' (')[0]}")
+    if getattr(measured.sides[index], "across", 0) and getattr(measured.sides[index], "note", ""):
+        parts.append(f"{measured.sides[index].note} layout")
     peaks = [sample.peak_bytes for sample in samples if sample.peak_bytes is not None]
     if peaks:
         parts.append(f"peak {bytes_text(max(peaks))}")

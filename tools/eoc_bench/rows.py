@@ -37,6 +37,15 @@ class Row:
     rounds: tuple = (3, 9)  # quick, full
 
 
+def convolutional(across, channels, steps, rounds):
+    """A training; steps: eoc's, PyTorch's."""
+    shape = "momentum", channels, 100, 32
+    return Row(f"convolutional-{across}-{channels}",
+               f"training, convolutional, C = {channels}, {across} x {across} positions, B = 32: 100 layers, tanh, kernel 3, circular "
+               "padding, digits, momentum",
+               "as fast as PyTorch", EocTrain(*shape, steps[0], across), TorchTrain(*shape, steps[1], across), unit=STEP, rounds=rounds)
+
+
 ROWS = (
     Row("gaussian-1000", "probe, gaussian, implicit: N = 1000, L = 100, pair, forward + gradient + jacobian", "300 times PyTorch",
         EocProbe("gaussian", "implicit", JACOBIAN, 1000, 100, (50, 200)),
@@ -65,6 +74,9 @@ ROWS = (
         EocTrain("sgd", 256, 10, 128, (120, 900)), TorchTrain("sgd", 256, 10, 128, (60, 300)), unit=STEP),
     Row("train-256-momentum", "the same, N = 256, momentum", "",
         EocTrain("momentum", 256, 10, 128, (120, 900)), TorchTrain("momentum", 256, 10, 128, (60, 300)), unit=STEP),
+    *(convolutional(across, channels, steps, rounds) for across, channels, steps, rounds in (
+        (7, 16, ((24, 120), (12, 40)), (3, 9)), (7, 64, ((6, 18), (4, 8)), (3, 9)),
+        (14, 16, ((12, 36), (4, 20)), (3, 9)), (14, 64, ((6, 6), (4, 4)), (1, 5)))),
     Row("theory-map", "eoc theory: 41 x 41 points, tanh, all quantities, curves of 100 layers", "1 s",
         EocTheory(41, 100), unit=COMMAND),
     Row("two-ranks", "two ranks on two cores beside one rank, gaussian, explicit, N = 400, L = 100", "1.9 times one rank",

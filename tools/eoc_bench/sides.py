@@ -9,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
-from .setting import (ACTIVATION, BIAS_VARIANCE, CLASSES, CORRELATION, DISAGREES, FEATURES, GRADIENT, INPUT_VARIANCE, INPUTS, JACOBIAN,
-                      LEARNING_RATE, WEIGHT_VARIANCE)
+from .setting import (ACTIVATION, BIAS_VARIANCE, CLASSES, CONVOLUTION_LEARNING_RATE, CORRELATION, DIGITS, DISAGREES, FEATURES, GRADIENT,
+                      INPUT_VARIANCE, INPUTS, JACOBIAN, KERNEL, LEARNING_RATE, PIXELS, WEIGHT_VARIANCE)
 
 
 class NotMeasured(Exception):
@@ -191,7 +191,9 @@ class TorchScript:
         self.count = choose(self.amounts(), quick)
         command = [*torch_command(self.module), *self.options(), *self.shape(), "--serve"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        bench.versions.update(self.read())
+        versions = self.read()
+        self.note = versions.pop("layout", "")
+        bench.versions.update(versions)
 
     def read(self):
         line = self.process.stdout.readline()
@@ -252,18 +254,19 @@ class EocTrain:
     depth: int
     batch: int
     steps: tuple  # quick, full: the larger number; the smaller is a sixth of it
+    across: int = 0  # positions along a side of the image in a convolutional network; 0: fully connected
 
     program = "eoc"
 
     def describe(self):
-        return (f"eoc, training with {self.optimizer}, N = {self.width}, L = {self.depth}, B = {self.batch}, {FEATURES} features, "
-                f"{CLASSES} classes, float32")
+        return f"eoc, {describe_training(self)}"
 
     def start(self, bench, quick):
         more = choose(self.steps, quick)
         self.counts = more // 6, more
-        dataset = f"gaussian_classes(features={FEATURES}, classes={CLASSES}, train={10 * self.batch}, test={CLASSES})"
-        self.runs = [write_sweep(bench, training_text(self, dataset, self.batch, count, LEARNING_RATE, "every 100000000", CLASSES))
+        classes = f"gaussian_classes(features={FEATURES}, classes={CLASSES}, train={10 * self.batch}, test={CLASSES})"
+        dataset = DIGITS if self.across else classes
+        self.runs = [write_sweep(bench, training_text(self, dataset, self.batch, count, learning_rate(self), "every 100000000", CLASSES))
                      for count in self.counts]
         self.program_path = bench.program
 
@@ -287,9 +290,22 @@ class EocTrain:
                 os.remove(path)
 
 
-def training_text(side, dataset, batch, steps, learning_rate, record, evaluated):
+def describe_training(side):
+    network = f"N = {side.width}, L = {side.depth}, B = {side.batch}"
+    if side.across:
+        network += f", convolutional, {side.across} x {side.across} positions, kernel {KERNEL}, circular padding"
+    return f"training with {side.optimizer}, {network}, {FEATURES} features, {CLASSES} classes, float32"
+
+
+def learning_rate(side):
+    return CONVOLUTION_LEARNING_RATE if side.across else LEARNING_RATE
+
+
+def training_text(side, dataset, batch, steps, rate, record, evaluated):
     grid = point("gaussian", side.width, side.depth, 1)
-    keys = {"dataset": f"'{dataset}'", "preprocessing": "raw", "optimizer": side.optimizer, "learning_rate": learning_rate, "batch": batch,
+    if side.across:
+        grid = {"architecture": f"convolutional(side={side.across}, kernel={KERNEL}, padding=circular, readout=flatten)", **grid}
+    keys = {"dataset": f"'{dataset}'", "preprocessing": "raw", "optimizer": side.optimizer, "learning_rate": rate, "batch": batch,
             "steps": steps, "record": record, "evaluation_samples": evaluated}
     lines = ["title: bench", "seed: 1", "grid:", *(f"  {key}: {value}" for key, value in grid.items()),
              "train:", *(f"  {key}: {value}" for key, value in keys.items())]
@@ -305,12 +321,13 @@ class TorchTrain(TorchScript):
     depth: int
     batch: int
     steps: tuple  # a round: quick, full
+    across: int = 0
 
     module = "torch_train"
 
     def describe(self):
-        return (f"PyTorch, training with {self.optimizer}, N = {self.width}, L = {self.depth}, B = {self.batch}, {FEATURES} features, "
-                f"{CLASSES} classes, float32")
+        note = getattr(self, "note", "")
+        return f"PyTorch, {describe_training(self)}" + (f", {note} layout" if self.across and note else "")
 
     def amounts(self):
         return self.steps
@@ -319,7 +336,11 @@ class TorchTrain(TorchScript):
         return ["--optimizer", self.optimizer]
 
     def shape(self):
-        return ["--width", str(self.width), "--depth", str(self.depth), "--batch", str(self.batch)]
+        return training_shape(self)
+
+
+def training_shape(side):
+    return ["--width", str(side.width), "--depth", str(side.depth), "--batch", str(side.batch), "--across", str(side.across)]
 
 
 def check_probes(bench, eoc, torch):
@@ -332,15 +353,14 @@ def check_probes(bench, eoc, torch):
 
 def check_trainings(bench, eoc, torch):
     """From the same weights both sides have the same losses, step by step on the same whole set."""
-    side = EocTrain(eoc.optimizer, CHECK_TRAIN_WIDTH, eoc.depth, eoc.batch, eoc.steps)
+    side = replace(eoc, width=CHECK_CHANNELS, depth=CHECK_DEPTH) if eoc.across else replace(eoc, width=CHECK_TRAIN_WIDTH)
     data = bench.new_path("h5")
     write_classes(data, eoc.batch)
     weights = keep_initial_weights(bench, side, data)
-    text = training_text(side, data, side.batch, CHECK_STEPS, LEARNING_RATE, "all", 0)
+    text = training_text(side, data, side.batch, CHECK_STEPS, learning_rate(side), "all", 0)
     sweep, result = write_sweep(bench, text)
     run_command([bench.program, "run", "--quiet", "--overwrite", "-o", result, sweep])
-    return ask_torch(torch, ["--width", str(side.width), "--depth", str(side.depth), "--batch", str(side.batch),
-                             "--check", result, "--data", data, "--weights", weights])
+    return ask_torch(torch, [*training_shape(side), "--check", result, "--data", data, "--weights", weights])
 
 
 def write_classes(path, count):
@@ -354,7 +374,8 @@ def write_classes(path, count):
         for part in ("train", "test"):
             label = np.arange(count) % CLASSES
             file[f"{part}/labels"] = label.astype(np.int32)
-            file[f"{part}/images"] = (0.1 * means[label] + rng.standard_normal((count, FEATURES))).astype(np.float32)
+            images = (0.1 * means[label] + rng.standard_normal((count, FEATURES))).astype(np.float32)
+            file[f"{part}/images"] = images.reshape(count, PIXELS, PIXELS)
 
 
 def keep_initial_weights(bench, side, data):
@@ -386,6 +407,7 @@ def ask_torch(torch, options):
 # Small enough that a wrong law at finite width would show, and that the check takes two seconds.
 CHECK_WIDTH, CHECK_DEPTH, CHECK_REPLICAS = 60, 8, 1000
 CHECK_TRAIN_WIDTH, CHECK_STEPS = 256, 20
+CHECK_CHANNELS = 24  # no multiple of what is worked on at a time
 
 
 def torch_command(module):
@@ -398,6 +420,7 @@ def kind_of_check(eoc, beside):
         kind = (eoc.initializer, eoc.sampler, eoc.statistics, beside.initializer, beside.variant)
         return kind, f"{eoc.initializer} {eoc.sampler}, {' + '.join(eoc.statistics)}; PyTorch {beside.initializer}", check_probes
     if isinstance(eoc, EocTrain) and isinstance(beside, TorchTrain):
-        kind = (eoc.optimizer, eoc.depth, eoc.batch)
-        return kind, f"training with {eoc.optimizer}, L = {eoc.depth}, B = {eoc.batch}", check_trainings
+        kind = (eoc.optimizer, CHECK_DEPTH if eoc.across else eoc.depth, eoc.batch, eoc.across)
+        what = f", convolutional, {eoc.across} x {eoc.across}" if eoc.across else ""
+        return kind, f"training with {eoc.optimizer}, L = {kind[1]}, B = {eoc.batch}{what}", check_trainings
     return None

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training of one tanh network as a careful user of PyTorch writes it: float32, one thread, autograd.
+"""Training of one tanh network as a careful user of PyTorch writes it: float32, one thread, autograd; convolutional with --across.
 
   tools/bench --row train-256                                       times it beside eoc
   python3 -m eoc_bench.torch_train --width 256                      alone, with tools/ on PYTHONPATH
+  python3 -m eoc_bench.torch_train --across 7 --width 16 --depth 100 --batch 32 --optimizer momentum
   ... --check result.h5 --data set.h5 --weights FILE.checkpoint     eoc's losses beside these, from the same weights
 
 Batches are gathered into one array by index_select, gradients are set to None between steps, the optimizer updates all arrays in one
-call (foreach) where this version of PyTorch has that. The loss of a step is not read back.
+call (foreach) where this version of PyTorch has that. The loss of a step is not read back. Convolutions are timed in the memory layout
+that is the faster one here.
 """
 import argparse
 import inspect
@@ -18,27 +20,36 @@ import time
 
 import torch
 
-from .setting import BIAS_VARIANCE, CLASSES, DISAGREES, FEATURES, LEARNING_RATE, MOMENTUM, WEIGHT_VARIANCE
+from .setting import (BIAS_VARIANCE, CLASSES, CONVOLUTION_LEARNING_RATE, DIGITS_PATH, DISAGREES, FEATURES, KERNEL, LEARNING_RATE, MOMENTUM,
+                      PIXELS, WEIGHT_VARIANCE)
 from .torch_probe import blas_description, peak_bytes
 
 # Twenty steps in float32, sums in another order: 6e-8 for every one of some hundred operations that follow one another.
 TOLERANCE = 1e-5
 
+# Of images: sample, channel, row, column, or the channels last.
+LAYOUTS = {"plain": torch.contiguous_format, "channels_last": torch.channels_last}
+
 
 class Training:
     """A network and its optimizer; layers (weights, biases), the last one the read-out."""
+
+    learning_rate = LEARNING_RATE
 
     def __init__(self, layers, optimizer):
         self.layers = [tuple(array.requires_grad_() for array in layer) for layer in layers]
         parameters = [array for layer in self.layers for array in layer]
         foreach = {"foreach": True} if "foreach" in inspect.signature(torch.optim.SGD).parameters else {}
         momentum = MOMENTUM if optimizer == "momentum" else 0.0
-        self.optimizer = torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=momentum, **foreach)
+        self.optimizer = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=momentum, **foreach)
 
-    def loss(self, x, label):
+    def hidden(self, x):
         for weights, biases in self.layers[:-1]:
             x = torch.tanh(torch.nn.functional.linear(x, weights, biases))
-        return torch.nn.functional.cross_entropy(torch.nn.functional.linear(x, *self.layers[-1]), label)
+        return x
+
+    def loss(self, x, label):
+        return torch.nn.functional.cross_entropy(torch.nn.functional.linear(self.hidden(x), *self.layers[-1]), label)
 
     def step(self, x, label):
         self.optimizer.zero_grad(set_to_none=True)
@@ -48,27 +59,71 @@ class Training:
         return loss
 
 
-def draw_layers(width, depth):
-    layers, fan_in = [], FEATURES
-    for _ in range(depth):
-        layers.append((torch.randn(width, fan_in) * math.sqrt(WEIGHT_VARIANCE / fan_in), torch.randn(width) * math.sqrt(BIAS_VARIANCE)))
-        fan_in = width
+class ConvolutionalTraining(Training):
+    """Of images in across x across blocks, whose pixels are the channels at as many positions; padding is circular."""
+
+    learning_rate = CONVOLUTION_LEARNING_RATE
+
+    def __init__(self, layers, optimizer, across, layout):
+        self.block, self.layout = PIXELS // across, LAYOUTS[layout]
+        kernels = [(weights.contiguous(memory_format=self.layout), biases) for weights, biases in layers[:-1]]
+        super().__init__([*kernels, layers[-1]], optimizer)
+
+    def hidden(self, x):
+        edges = [KERNEL // 2] * 4
+        x = torch.nn.functional.pixel_unshuffle(x.view(-1, 1, PIXELS, PIXELS), self.block).contiguous(memory_format=self.layout)
+        for weights, biases in self.layers[:-1]:
+            x = torch.tanh(torch.nn.functional.conv2d(torch.nn.functional.pad(x, edges, mode="circular"), weights, biases))
+        return x.flatten(1)
+
+
+def shapes(options):
+    """Of the weights of every layer: (fan out, fan in), or with --across (fan out, channels in, rows, columns)."""
+    positions = options.across**2
+    window = (KERNEL, KERNEL) if positions else ()
+    channels_in = [FEATURES // positions if positions else FEATURES] + [options.width] * (options.depth - 1)
+    return [(options.width, channels, *window) for channels in channels_in] + [(CLASSES, options.width * max(1, positions))]
+
+
+def draw_layers(options):
+    layers = []
+    for fan_out, *seen in shapes(options)[:-1]:
+        layers.append((torch.randn(fan_out, *seen) * math.sqrt(WEIGHT_VARIANCE / math.prod(seen)),
+                       torch.randn(fan_out) * math.sqrt(BIAS_VARIANCE)))
+    _, fan_in = shapes(options)[-1]
     layers.append((torch.randn(CLASSES, fan_in) / math.sqrt(fan_in), torch.zeros(CLASSES)))
     return layers
 
 
-class Epochs:
-    """Batches of a random set in a random order, the next one at each call."""
+def trainings(options, make_layers):
+    """By the name of the layout, each with layers of its own."""
+    if not options.across:
+        return {"plain": Training(make_layers(), options.optimizer)}
+    return {layout: ConvolutionalTraining(make_layers(), options.optimizer, options.across, layout) for layout in LAYOUTS}
 
-    def __init__(self, batch):
-        count = 10 * batch
-        self.label = torch.arange(count) % CLASSES
-        self.x = torch.randn(CLASSES, FEATURES)[self.label] + torch.randn(count, FEATURES)
-        self.batch, self.at, self.order = batch, count, None
+
+def random_classes(count):
+    label = torch.arange(count) % CLASSES
+    return torch.randn(CLASSES, FEATURES)[label] + torch.randn(count, FEATURES), label
+
+
+def digits():
+    import h5py
+
+    with h5py.File(DIGITS_PATH, "r") as file:
+        return (torch.from_numpy(file["train/images"][...]).flatten(1) / 255.0, torch.from_numpy(file["train/labels"][...]).long())
+
+
+class Epochs:
+    """Batches of a set in a random order, the next one at each call."""
+
+    def __init__(self, x, label, batch):
+        self.x, self.label = x, label
+        self.batch, self.at, self.order = batch, len(x), None
         self.batch_x, self.batch_label = torch.empty(batch, FEATURES), torch.empty(batch, dtype=torch.long)
 
     def next(self):
-        if self.at == len(self.x):
+        if self.at + self.batch > len(self.x):
             self.at, self.order = 0, torch.randperm(len(self.x))
         chosen = self.order[self.at:self.at + self.batch]
         self.at += self.batch
@@ -78,11 +133,16 @@ class Epochs:
 
 
 class Timed:
-    """Steps of one training after the other."""
+    """Steps of one training after the other, in the faster layout."""
 
     def __init__(self, options):
-        self.training = Training(draw_layers(options.width, options.depth), options.optimizer)
-        self.epochs = Epochs(options.batch)
+        self.epochs = Epochs(*(digits() if options.across else random_classes(10 * options.batch)), options.batch)
+        tried = trainings(options, lambda: draw_layers(options))
+        fastest = {}
+        for layout, self.training in tried.items():
+            fastest[layout] = min(self.seconds(4)[1:])  # all but the first touch of the arrays
+        self.layout = min(fastest, key=fastest.get)
+        self.training = tried[self.layout]
 
     def seconds(self, count):
         """Wall seconds a step, of four pieces of about `count` steps in all."""
@@ -96,21 +156,32 @@ class Timed:
         return found
 
 
-def read_weights(path, width, depth):
-    """The layers in a checkpoint of eoc (include/eoc/checkpoint.h): its second piece, W (fan_out, fan_in) and b of each."""
+def from_eoc(weights, shape, positions):
+    """eoc has kernels (fan out, taps, channels in), and a read-out of (positions, channels)."""
+    if len(shape) == 4:
+        fan_out, channels, rows, columns = shape
+        return weights.view(fan_out, rows, columns, channels).permute(0, 3, 1, 2).clone()
+    if positions:
+        return weights.view(shape[0], positions, -1).permute(0, 2, 1).reshape(shape)
+    return weights.view(shape).clone()
+
+
+def read_weights(options):
+    """The layers in a checkpoint of eoc (include/eoc/checkpoint.h): its second piece, W and b of each."""
+    path = options.weights
     with open(path, "rb") as file:
         data = file.read()
     (count,) = struct.unpack_from("=I", data, 28)
     sizes = struct.unpack_from(f"={count}Q", data, 32)
     start = 32 + 8 * count + sizes[0]
     parameters = torch.frombuffer(bytearray(data[start:start + sizes[1]]), dtype=torch.float32)
-    layers, at, fan_in = [], 0, FEATURES
-    for fan_out in [width] * depth + [CLASSES]:
-        weights = parameters[at:at + fan_out * fan_in].view(fan_out, fan_in).clone()
-        at += fan_out * fan_in
+    layers, at = [], 0
+    for shape in shapes(options):
+        count, fan_out = math.prod(shape), shape[0]
+        weights = from_eoc(parameters[at:at + count], shape, options.across**2)
+        at += count
         layers.append((weights, parameters[at:at + fan_out].clone()))
         at += fan_out
-        fan_in = fan_out
     if at != len(parameters):
         raise SystemExit(f"check: {path} holds {len(parameters)} parameters, expected {at}")
     return layers
@@ -121,27 +192,30 @@ def check(options):
     import h5py
 
     with h5py.File(options.data, "r") as file:
-        x, label = torch.from_numpy(file["train/images"][...]), torch.from_numpy(file["train/labels"][...]).long()
+        x, label = torch.from_numpy(file["train/images"][...]).flatten(1), torch.from_numpy(file["train/labels"][...]).long()
     with h5py.File(options.check, "r") as file:
         eoc = file["train/loss"][...].ravel()
     if len(x) != options.batch:
         raise SystemExit(f"check: {options.data} has {len(x)} samples, expected one batch of {options.batch}")
-    training = Training(read_weights(options.weights, options.width, options.depth), options.optimizer)
-    losses = [training.step(x, label).item() for _ in range(len(eoc) - 1)]
-    losses.append(training.loss(x, label).item())
-    differences = [abs(a / b - 1) for a, b in zip(eoc, losses)]
-    print(f"N = {options.width}, L = {options.depth}, B = {options.batch}, {len(eoc) - 1} steps: loss from {eoc[0]:.6f} to {eoc[-1]:.6f} "
-          f"(PyTorch {losses[-1]:.6f}); greatest relative difference {max(differences):.1e}, accepted {TOLERANCE:.0e}")
+    agree = True
+    for layout, training in trainings(options, lambda: read_weights(options)).items():
+        losses = [training.step(x, label).item() for _ in range(len(eoc) - 1)]
+        losses.append(training.loss(x, label).item())
+        differences = [abs(a / b - 1) for a, b in zip(eoc, losses)]
+        agree = agree and all(difference <= TOLERANCE for difference in differences)
+        where = f"{options.across} x {options.across} positions, {layout}, " if options.across else ""
+        print(f"N = {options.width}, L = {options.depth}, B = {options.batch}, {where}{len(eoc) - 1} steps: loss from {eoc[0]:.6f} to "
+              f"{eoc[-1]:.6f} (PyTorch {losses[-1]:.6f}); greatest relative difference {max(differences):.1e}, accepted {TOLERANCE:.0e}")
     moved = eoc[-1] < 0.99 * eoc[0]
     if not moved:
         print("  eoc's loss hardly moves, so the check says nothing")
-    return 0 if moved and all(difference <= TOLERANCE for difference in differences) else DISAGREES
+    return 0 if moved and agree else DISAGREES
 
 
 def serve(timed):
     """For the harness: a line on standard input is a number of steps, the answer seconds a step."""
-    timed.seconds(4)  # first touch of the arrays
-    print(json.dumps({"torch": torch.__version__, "blas": blas_description(), "threads": torch.get_num_threads()}), flush=True)
+    print(json.dumps({"torch": torch.__version__, "blas": blas_description(), "threads": torch.get_num_threads(), "layout": timed.layout}),
+          flush=True)
     for line in sys.stdin:
         print(json.dumps({"seconds": timed.seconds(int(line)), "peak_bytes": peak_bytes()}), flush=True)
 
@@ -151,6 +225,8 @@ def make_parser():
     parser.add_argument("--optimizer", choices=("sgd", "momentum"), default="sgd")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--depth", type=int, default=10)
+    parser.add_argument("--across", type=int, default=0,
+                        help=f"convolutional, so many positions along a side of {PIXELS} pixels (default %(default)s: fully connected)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=100, help="how many to time (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
@@ -171,9 +247,9 @@ def main(arguments):
     if options.serve:
         serve(timed)
         return 0
-    timed.seconds(4)
     seconds = sorted(timed.seconds(options.steps))
-    print(f"{1e3 * seconds[0]:.4g} to {1e3 * seconds[-1]:.4g} ms a step; peak memory {peak_bytes() / 2**20:.0f} MiB")
+    layout = f"{timed.layout} layout: " if options.across else ""
+    print(f"{layout}{1e3 * seconds[0]:.4g} to {1e3 * seconds[-1]:.4g} ms a step; peak memory {peak_bytes() / 2**20:.0f} MiB")
     return 0
 
 
