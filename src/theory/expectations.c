@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "expectations.h"
+#include "rules.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MAX_NODES = EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS, MAX_LEVEL = 6 };
 
@@ -27,7 +28,28 @@ static double find_bound2(const eoc_expectations *e)
     return 1.1 * greatest;
 }
 
-eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made)
+/* The last one given back, kept for the next of the same activation: a map asks for thousands, and finding steps and
+ * tails costs as much as a point. Static: the program has one thread. */
+static eoc_expectations *kept;
+
+static bool is_kept(const eoc_activation *act)
+{
+    return kept && kept->act.kind == act->kind &&
+           memcmp(kept->act.parameters, act->parameters, sizeof act->parameters) == 0;
+}
+
+static void demolish(eoc_expectations *e)
+{
+    if (e) {
+        eoc_tails_destroy(&e->tails);
+        eoc_quadrature_destroy(&e->quadrature);
+        eoc_quadrature_rule_destroy(&e->rule);
+        free(e->phi);
+    }
+    free(e);
+}
+
+static eoc_status build(const eoc_activation *act, eoc_expectations **made)
 {
     eoc_expectations *e = calloc(1, sizeof *e);
     EOC_REQUIRE(e, EOC_ERR_NOMEM, "no memory for expectations");
@@ -47,7 +69,11 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
         const double jump = eoc_activation_dphi(act, kink + 1e-9) - eoc_activation_dphi(act, kink - 1e-9);
         e->jumps = e->jumps || fabs(jump) > 1e-6;
     }
-    eoc_status status = eoc_quadrature_create(&e->quadrature);
+    e->step = eoc_lattice_step(act);
+    eoc_status status = eoc_tails_create(act, e->slope_infinity, &e->tails);
+    if (status == EOC_OK) {
+        status = eoc_quadrature_create(&e->quadrature);
+    }
     if (status == EOC_OK) {
         status = eoc_quadrature_rule_create(&e->rule);
     }
@@ -56,7 +82,7 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
         status = EOC_FAIL(EOC_ERR_NOMEM, "no memory for expectations");
     }
     if (status != EOC_OK) {
-        eoc_expectations_destroy(&e);
+        demolish(e);
         return status;
     }
     e->dphi = e->phi + MAX_NODES;
@@ -67,15 +93,22 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
     return EOC_OK;
 }
 
+eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made)
+{
+    if (is_kept(act)) {
+        *made = kept;
+        kept = NULL;
+        return EOC_OK;
+    }
+    return build(act, made);
+}
+
 void eoc_expectations_destroy(eoc_expectations **expectations)
 {
-    eoc_expectations *e = *expectations;
-    if (e) {
-        eoc_quadrature_destroy(&e->quadrature);
-        eoc_quadrature_rule_destroy(&e->rule);
-        free(e->phi);
+    if (*expectations) {
+        demolish(kept);
+        kept = *expectations;
     }
-    free(e);
     *expectations = NULL;
 }
 
@@ -195,6 +228,9 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
         return;
     }
     m->regime = EOC_REGIME_GENERAL;
+    if (eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, m)) {
+        return;
+    }
     for (int level = 0;; level++) {
         eoc_expectations_place(e, m->q, 9.0, 1.5, level, slopes);
         m->error = sum_lengths(e, m);

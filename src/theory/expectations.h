@@ -17,6 +17,8 @@
 
 enum { EOC_MAX_HERMITE = 384, EOC_PAIR_TABLE = 32 };
 
+typedef struct eoc_tails eoc_tails;
+
 /* Buffers of one activation; the activation is copied. */
 typedef struct {
     eoc_activation act;
@@ -24,6 +26,8 @@ typedef struct {
     double slope_infinity[2]; /* of phi at -inf and +inf: 0 where phi is bounded */
     double bound2;            /* an upper bound of phi^2, inf where phi is unbounded */
     bool jumps;               /* dphi has a jump: phi'' is not a function */
+    double step;              /* of the lattice of u that serves phi (rules.h); 0 where it is not smooth */
+    eoc_tails *tails;         /* phi where the variance is large; NULL where it does not become straight */
     eoc_quadrature *quadrature;
     eoc_quadrature_rule *rule;
     double *phi, *dphi, *work; /* (EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS) each */
@@ -70,6 +74,10 @@ void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 
 /* All but the Hermite coefficients and the table. */
 void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m);
+
+/* Whether a rule serves pairs at this variance and correlation in microseconds: no series or table is worth its price.
+ */
+bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c);
 
 /* The Hermite coefficients that correlations up to `greatest_c` in size need, where they are worth having. */
 void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m);

@@ -211,7 +211,7 @@ void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, int more, do
     }
     eoc_moments *m = &map->m;
     const double c = fabs(1.0 - one_minus_c);
-    if (m->regime == EOC_REGIME_GENERAL) {
+    if (m->regime == EOC_REGIME_GENERAL && !eoc_pair_is_quick(map->e, m, 1.0 - c)) {
         if (c > m->greatest_c) {
             eoc_moments_expand(map->e, map->asked ? 1.0 : c, m); /* asked again: one long series serves all */
         }

@@ -153,6 +153,14 @@ static double attracting_one_minus_c(c_context *map, double chi_1)
     return eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, high, gap_high, 0.5 * high);
 }
 
+/* Likewise where every pair is quick: no series, and fewer of them. */
+static double quick_attracting_one_minus_c(c_context *map, double chi_1)
+{
+    double slope = 0.0;
+    const double gap_high = c_gap(1.0, &slope, map);
+    return gap_high >= 0.0 ? 1.0 : eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, 1.0, gap_high, fmin(0.5, chi_1 - 1.0));
+}
+
 /*
  * Limit of c at a positive, finite q_star. The c-map is a power series with coefficients >= 0 that sum to 1,
  * so it is convex on [0, 1]: c = 1 attracts if chi_1 <= 1, else exactly one point of [0, 1) does, and it
@@ -166,7 +174,10 @@ static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, double 
         c_context map = {.e = e, .m = m, .sigma_w2 = sigma_w2, .feature_share = sigma_w2 * exp(m->log_phi2 - m->log_q)};
         /* An odd phi without biases keeps c = 0: said here, or rounding would say 1e-9. */
         const bool stays_at_zero = e->act.kind->odd && sigma_b2 == 0.0;
-        const double one_minus_c = stays_at_zero ? 1.0 : attracting_one_minus_c(&map, out->chi_1);
+        const bool quick = eoc_pair_is_quick(e, m, 1.0) && eoc_pair_is_quick(e, m, 1e-6);
+        const double one_minus_c = stays_at_zero ? 1.0
+                                   : quick       ? quick_attracting_one_minus_c(&map, out->chi_1)
+                                                 : attracting_one_minus_c(&map, out->chi_1);
         double dphi_dphi = 0.0;
         eoc_pair_fill(e, m, m, one_minus_c, NULL, &dphi_dphi);
         out->status |= EOC_THEORY_CHAOTIC;
