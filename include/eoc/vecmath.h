@@ -51,6 +51,9 @@ double eoc_vec_distance2(double a, const double *x, double b, const double *y, s
 void eoc_vec_pair_sums(const double *g, const double *a, const double *b, const double *da, const double *db, size_t n,
                        double sums[2]);
 
+/** A three-term recurrence: older[i] = a x[i] last[i] - b older[i]; returns the sum of f[i] times it. */
+double eoc_vec_recur(double a, const double *x, const double *last, double b, double *older, const double *f, size_t n);
+
 /** sum of (a x[i])^4 */
 double eoc_vec_sum4(double a, const double *x, size_t n);
 

@@ -81,9 +81,10 @@ bool eoc_lattice_fill(eoc_expectations *e, eoc_moments *m)
         return false;
     }
     look(e, step, first, n);
+    const double rate = 1.0 / scale;
     double weight[MOST], rows[SUMS][MOST];
     for (size_t i = 0; i < n; i++) {
-        const double z = e->work[i] / scale, z2 = z * z;
+        const double z = e->work[i] * rate, z2 = z * z;
         const double phi2 = e->phi[i] * e->phi[i], dphi2 = e->dphi[i] * e->dphi[i];
         weight[i] = -0.5 * z2;
         rows[0][i] = phi2;

@@ -149,7 +149,9 @@ static double attracting_one_minus_c(c_context *map, double chi_1)
         high = low;
         gap_high = gap_low;
     }
-    eoc_moments_expand(map->e, 1.0, map->m);
+    if (!eoc_pair_is_quick(map->e, map->m, 0.5 * high)) {
+        eoc_moments_expand(map->e, 1.0, map->m);
+    }
     return eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, high, gap_high, 0.5 * high);
 }
 

@@ -122,7 +122,7 @@ static void fill_adaptive_pair(eoc_expectations *e, const eoc_moments *m1, const
 bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c)
 {
     return m->regime != EOC_REGIME_GENERAL || eoc_lattice_serves(e, m, one_minus_c) ||
-           eoc_tails_serve(e->tails, m, one_minus_c);
+           eoc_tails_serve(e->tails, m, one_minus_c) || eoc_corners_serve(e, one_minus_c);
 }
 
 /* By the quick rules where one of them serves. */
@@ -131,7 +131,8 @@ static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, con
 {
     eoc_pair_values values;
     if (m1->log_q == m2->log_q &&
-        (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values))) {
+        (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values) ||
+         eoc_corners_pair(e, m1, one_minus_c, &values))) {
         if (one_minus_feature_c) {
             *one_minus_feature_c = values.one_minus_feature_c;
         }

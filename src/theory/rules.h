@@ -7,6 +7,7 @@
  * - The lattice (lattice.c): phi smooth, variance not huge. The trapezoidal rule, which converges exponentially.
  * - Tails (tails.c): the variance large beside the structure of phi. phi is two straight lines, whose expectations are
  *   closed forms, and a rest that is local.
+ * - Corners (corners.c): phi with kinks. Panels between them, in the sum and difference of the two inputs.
  */
 #ifndef EOC_THEORY_RULES_H
 #define EOC_THEORY_RULES_H
@@ -42,5 +43,11 @@ void eoc_tails_destroy(eoc_tails **tails);
 bool eoc_tails_fill(const eoc_tails *tails, eoc_moments *m);
 bool eoc_tails_serve(const eoc_tails *tails, const eoc_moments *m, double one_minus_c);
 bool eoc_tails_pair(const eoc_tails *tails, const eoc_moments *m, double one_minus_c, eoc_pair_values *values);
+
+/* -- corners -- */
+
+/* Whether it is better than the series; it is right everywhere. */
+bool eoc_corners_serve(const eoc_expectations *e, double one_minus_c);
+bool eoc_corners_pair(eoc_expectations *e, const eoc_moments *m, double one_minus_c, eoc_pair_values *values);
 
 #endif

@@ -25,8 +25,8 @@ static const double REACH = 48.0;
 
 /* The least variances: of one input, and sigma^2 of two. The factorials of the series outgrow the moments of exp(-|u|)
  * up to term sigma^2. */
-static const double LEAST_Q = 25.0;
-static const double LEAST_SIGMA2 = 45.0;
+static const double LEAST_Q = 8.0;
+static const double LEAST_SIGMA2 = 8.0;
 
 enum { MAX_TERMS = 64 };
 
@@ -155,8 +155,9 @@ static double local_sum(const eoc_tails *t, const double *density, const double 
 /* weight exp(-u^2/(2 variance)) */
 static void fill_density(const eoc_tails *t, double variance, double *density)
 {
+    const double rate = -0.5 / variance;
     for (size_t i = 0; i < t->num; i++) {
-        density[i] = -0.5 * t->u[i] * t->u[i] / variance;
+        density[i] = rate * t->u[i] * t->u[i];
     }
     eoc_vec_exp(density, density, t->num);
     eoc_vec_multiply(t->weight, density, t->num);
@@ -167,11 +168,11 @@ bool eoc_tails_fill(const eoc_tails *t, eoc_moments *m)
     if (!t || !(m->q >= LEAST_Q)) {
         return false;
     }
-    const double root = sqrt(m->q), unit = INV_SQRT_2PI / root;
+    const double root = sqrt(m->q), rate = 1.0 / root, unit = INV_SQRT_2PI * rate;
     double *const density = t->work, *const moment_2 = t->work + t->num, *const moment_4 = t->work + 2 * t->num;
     fill_density(t, m->q, density);
     for (size_t i = 0; i < t->num; i++) {
-        const double z = t->u[i] / root, z2 = z * z;
+        const double z = t->u[i] * rate, z2 = z * z;
         moment_2[i] = t->square[i] * (z2 - 1.0);
         moment_4[i] = t->square[i] * (z2 * (z2 - 6.0) + 3.0);
     }
@@ -212,9 +213,9 @@ static double lines_apart(const eoc_tails *t, double q, double one_minus_c, doub
 static void fill_means(const eoc_tails *t, double c, double sigma, double *apart, double *slope, double *work)
 {
     const size_t n = t->num;
-    const double bend = t->slope[1] - t->slope[0], step = t->level[1] - t->level[0];
+    const double bend = t->slope[1] - t->slope[0], step = t->level[1] - t->level[0], rate = c / sigma;
     for (size_t i = 0; i < n; i++) {
-        const double x = c * t->u[i] / sigma;
+        const double x = rate * t->u[i];
         slope[i] = -SQRT_HALF * x;
         work[i] = -0.5 * x * x;
     }
@@ -234,9 +235,10 @@ static bool local_pairs(const eoc_tails *t, double c, double sigma, double *work
 {
     const size_t n = t->num;
     double *const power = work, *const ratio = work + n;
+    const double rate = sqrt(fabs(c)) / sigma;
     fill_density(t, sigma * sigma, power);
     for (size_t i = 0; i < n; i++) {
-        ratio[i] = sqrt(fabs(c)) / sigma * t->u[i];
+        ratio[i] = rate * t->u[i];
     }
     sums[0] = sums[1] = 0.0;
     double size[2] = {0.0}, before = 0.0, factorial = 1.0;
