@@ -120,7 +120,28 @@ static void weigh(double sd, const double *x, size_t n, double *weight, double *
 typedef struct {
     eoc_expectations *e;
     double sd_m, sd_t;
+    double least, greatest; /* beyond these phi is constant, and adds nothing where both inputs are */
 } corners;
+
+/* Whether dphi = 0 from `at` on, in the direction of `side`. */
+static bool is_constant_from(const eoc_activation *act, double at, double side)
+{
+    for (double u = 1e-6; u < 1e6; u *= 1.5) {
+        if (eoc_activation_dphi(act, at + side * u) != 0.0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The kinks ascend. */
+static void find_constant_sides(corners *c)
+{
+    const eoc_activation_kind *kind = c->e->act.kind;
+    const double first = kind->kinks[0], last = kind->kinks[kind->num_kinks - 1];
+    c->least = is_constant_from(&c->e->act, first, -1.0) ? first : -INFINITY;
+    c->greatest = is_constant_from(&c->e->act, last, 1.0) ? last : INFINITY;
+}
 
 /* Of m at one t. */
 static line middle_line(const corners *c, double t)
@@ -128,13 +149,18 @@ static line middle_line(const corners *c, double t)
     const eoc_activation_kind *kind = c->e->act.kind;
     const double z = t / c->sd_t, reach = c->sd_m * sqrt(fmax(0.0, RANGE * RANGE - z * z));
     line l = {.widest = WIDEST * c->sd_m};
-    add_cut(&l, -reach);
-    add_cut(&l, reach);
+    /* Of an odd phi m and -m bring the same. */
+    const double from = kind->odd ? 0.0 : fmax(-reach, c->least - t), to = fmin(reach, c->greatest + t);
+    if (!(to > from)) {
+        return l;
+    }
+    add_cut(&l, from);
+    add_cut(&l, to);
     for (int i = 0; i < kind->num_kinks; i++) {
         for (double side = -1.0; side <= 1.0; side += 2.0) {
             const double at = kind->kinks[i] + side * t;
             add_focus(&l, at, AT_FOCUS);
-            if (fabs(at) < reach) {
+            if (at > from && at < to) {
                 add_cut(&l, at);
             }
         }
@@ -211,7 +237,7 @@ static bool middle_sums(const corners *c, double t, double sums[2])
     const size_t n = fill_line(&l, m, g);
     if (n == 0) {
         sums[0] = sums[1] = 0.0;
-        return l.cuts[0] == l.cuts[l.num_cuts - 1];
+        return l.num_cuts == 0;
     }
     weigh(c->sd_m, m, n, g, u1);
     for (size_t i = 0; i < n; i++) {
@@ -240,8 +266,9 @@ bool eoc_corners_pair(eoc_expectations *e, const eoc_moments *m, double one_minu
     if (e->act.kind->num_kinks == 0 || !(one_minus_c > 0.0 && one_minus_c < 2.0)) {
         return false;
     }
-    const corners c = {
+    corners c = {
         .e = e, .sd_m = sqrt(0.5 * m->q) * sqrt(2.0 - one_minus_c), .sd_t = sqrt(0.5 * m->q) * sqrt(one_minus_c)};
+    find_constant_sides(&c);
     const line l = distance_line(&c);
     double t[MAX_NODES], weight[MAX_NODES], sums[2] = {0.0};
     const size_t n = fill_line(&l, t, weight);
@@ -255,7 +282,7 @@ bool eoc_corners_pair(eoc_expectations *e, const eoc_moments *m, double one_minu
         sums[1] += share * here[1];
     }
     /* Twice for t < 0, where the inputs change places. */
-    const double unit = 1.0 / (PI * c.sd_m * c.sd_t);
+    const double unit = (e->act.kind->odd ? 2.0 : 1.0) / (PI * c.sd_m * c.sd_t);
     values->one_minus_feature_c = 0.5 * unit * sums[0] * exp(-m->log_phi2);
     values->dphi_dphi = unit * sums[1];
     return n > 0;

@@ -28,6 +28,15 @@ static double find_bound2(const eoc_expectations *e)
     return 1.1 * greatest;
 }
 
+/* The jump of dphi at a kink; what is less than 1e-6 nearby is the slope of a phi whose second derivative alone jumps.
+ */
+static double jump_at(const eoc_activation *act, double at)
+{
+    const double h = 1e-9, jump = eoc_activation_dphi(act, at + h) - eoc_activation_dphi(act, at - h);
+    const double wider = eoc_activation_dphi(act, at + 2.0 * h) - eoc_activation_dphi(act, at - 2.0 * h);
+    return fabs(jump) > 1e-6 ? 2.0 * jump - wider : 0.0; /* straight lines to the kink itself */
+}
+
 /* The last one given back, kept for the next of the same activation: a map asks for thousands, and finding steps and
  * tails costs as much as a point. Static: the program has one thread. */
 static eoc_expectations *kept;
@@ -65,9 +74,8 @@ static eoc_status build(const eoc_activation *act, eoc_expectations **made)
     }
     e->bound2 = find_bound2(e);
     for (int i = 0; i < act->kind->num_kinks; i++) {
-        const double kink = act->kind->kinks[i];
-        const double jump = eoc_activation_dphi(act, kink + 1e-9) - eoc_activation_dphi(act, kink - 1e-9);
-        e->jumps = e->jumps || fabs(jump) > 1e-6;
+        e->jump[i] = jump_at(act, act->kind->kinks[i]);
+        e->jumps = e->jumps || e->jump[i] != 0.0;
     }
     e->step = eoc_lattice_step(act);
     eoc_status status = eoc_tails_create(act, e->slope_infinity, &e->tails);
@@ -254,6 +262,16 @@ void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m)
 }
 
 /* -- small quantities by differences -- */
+
+double eoc_moments_jumps(const eoc_expectations *e, double q)
+{
+    double sum = 0.0;
+    for (int i = 0; i < e->act.kind->num_kinks; i++) {
+        const double at = e->act.kind->kinks[i];
+        sum += e->jump[i] * e->jump[i] * exp(-0.5 * at * at / q);
+    }
+    return sum;
+}
 
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m)
 {

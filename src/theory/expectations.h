@@ -22,12 +22,13 @@ typedef struct eoc_tails eoc_tails;
 /* Buffers of one activation; the activation is copied. */
 typedef struct {
     eoc_activation act;
-    double slope_zero[2];     /* dphi(0-), dphi(0+) */
-    double slope_infinity[2]; /* of phi at -inf and +inf: 0 where phi is bounded */
-    double bound2;            /* an upper bound of phi^2, inf where phi is unbounded */
-    bool jumps;               /* dphi has a jump: phi'' is not a function */
-    double step;              /* of the lattice of u that serves phi (rules.h); 0 where it is not smooth */
-    eoc_tails *tails;         /* phi where the variance is large; NULL where it does not become straight */
+    double slope_zero[2];       /* dphi(0-), dphi(0+) */
+    double slope_infinity[2];   /* of phi at -inf and +inf: 0 where phi is bounded */
+    double bound2;              /* an upper bound of phi^2, inf where phi is unbounded */
+    bool jumps;                 /* dphi has a jump: phi'' is not a function */
+    double jump[EOC_MAX_KINKS]; /* of dphi at each kink */
+    double step;                /* of the lattice of u that serves phi (rules.h); 0 where it is not smooth */
+    eoc_tails *tails;           /* phi where the variance is large; NULL where it does not become straight */
     eoc_quadrature *quadrature;
     eoc_quadrature_rule *rule;
     double *phi, *dphi, *work; /* (EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS) each */
@@ -104,6 +105,9 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
  * small. */
 double eoc_pair_slope_gap(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                           double dphi_dphi);
+
+/* sum over the jumps J of dphi at x of J^2 exp(-x^2/(2 q)): what 1 - c of activations owes them, as c goes to 1. */
+double eoc_moments_jumps(const eoc_expectations *e, double q);
 
 /* E[phi''(u)^2] in the general regime; NaN where dphi jumps. */
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);

@@ -378,23 +378,6 @@ double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1)
     return point->mu_2 / (point->mu_1 * point->mu_1) - 1.0 - s_1;
 }
 
-/* sum J_i^2 exp(-x_i^2/(2 q)) over the jumps of dphi. */
-static double weigh_jumps(const eoc_activation *act, double q)
-{
-    double sum = 0.0;
-    for (int i = 0; i < act->kind->num_kinks; i++) {
-        const double at = act->kind->kinks[i], h = 1e-9;
-        const double jump = eoc_activation_dphi(act, at + h) - eoc_activation_dphi(act, at - h);
-        if (fabs(jump) > 1e-6) { /* less is the slope of a phi whose second derivative alone jumps */
-            const double before = eoc_activation_dphi(act, at - 2.0 * h),
-                         after = eoc_activation_dphi(act, at + 2.0 * h);
-            const double at_kink = 2.0 * jump - (after - before); /* straight lines to the kink itself */
-            sum += at_kink * at_kink * exp(-0.5 * at * at / q);
-        }
-    }
-    return sum;
-}
-
 eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, double q_star, eoc_decay *decay)
 {
     assert(sigma_w2 > 0.0 && q_star > 0.0 && isfinite(q_star));
@@ -404,7 +387,7 @@ eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, doub
     eoc_moments m;
     eoc_moments_fill(e, log(q_star), &m);
     if (fabs(sigma_w2 * m.mu_1 - 1.0) <= 1e-8) {
-        const double jumps = weigh_jumps(act, q_star);
+        const double jumps = eoc_moments_jumps(e, q_star);
         const double curvature = jumps > 0.0 || act->kind->scale_invariant ? 0.0 : eoc_moments_curvature(e, &m);
         if (jumps > 0.0) {
             const double share = PI * 3.0 / (sigma_w2 * jumps);

@@ -144,6 +144,25 @@ static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, con
     fill_adaptive_pair(e, m1, m2, one_minus_c, one_minus_feature_c, dphi_dphi);
 }
 
+/*
+ * So near 1 that the map is its derivative, and what jumps of dphi add: with K their weight and angle arccos c,
+ * E[dphi dphi] = mu_1 - K angle/(2 pi), and one integration more for E[phi phi]. What else there is is of the order of
+ * q (1 - c).
+ */
+static void fill_nearest_pair(const eoc_expectations *e, const eoc_moments *m, double one_minus_c,
+                              double *one_minus_feature_c, double *dphi_dphi)
+{
+    const double angle = 2.0 * asin(sqrt(0.5 * one_minus_c));
+    const double jumps = m->regime == EOC_REGIME_GENERAL ? eoc_moments_jumps(e, m->q) / (2.0 * PI) : 0.0;
+    if (one_minus_feature_c) {
+        *one_minus_feature_c =
+            (one_minus_c * m->mu_1 - jumps * eoc_sin_minus_t_cos(angle)) * exp(m->log_q - m->log_phi2);
+    }
+    if (dphi_dphi) {
+        *dphi_dphi = m->mu_1 - jumps * angle;
+    }
+}
+
 /* -- the table -- */
 
 static double chebyshev_sum(const double coefficients[EOC_PAIR_TABLE], double x)
@@ -217,14 +236,8 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
         return;
     }
     const bool equal = m1->log_q == m2->log_q;
-    /* So near 1 that the map is its derivative; corrections are of the order of the root of 1 - c, or less. */
-    if (equal && one_minus_c < 1e-22) {
-        if (one_minus_feature_c) {
-            *one_minus_feature_c = one_minus_c * m1->mu_1 * exp(m1->log_q - m1->log_phi2);
-        }
-        if (dphi_dphi) {
-            *dphi_dphi = m1->mu_1;
-        }
+    if (equal && one_minus_c * (1.0 + m1->q) < 1e-14) {
+        fill_nearest_pair(e, m1, one_minus_c, one_minus_feature_c, dphi_dphi);
         return;
     }
     if (m1->regime == EOC_REGIME_CONSTANT && m2->regime == EOC_REGIME_CONSTANT) {
