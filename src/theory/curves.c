@@ -27,9 +27,6 @@ struct eoc_curves {
     double *slope_gaps;      /* (num_pairs, layer): 1 - E[dphi dphi]/sqrt(mu_1 mu_1), 0 where not wanted */
 };
 
-/* A table of correlations costs about as much as it saves in this many layers. */
-enum { WORTH_A_TABLE = 20 };
-
 /* -- creation -- */
 
 static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_curves **made)
@@ -169,21 +166,17 @@ static void step_affine(const iteration *it, int layer)
 static void update_moments(const iteration *it, double log_q, double greatest_c, int layer, eoc_moments *m)
 {
     const bool held = layer > 1 && m->log_q == log_q;
-    const int layers_left = it->curves->max_depth - layer;
     if (!held) {
         eoc_moments_fill(it->e, log_q, m);
     }
     /* Of inputs of two lengths, and for gaps of slopes, only the series is quick. */
     const bool alone = it->curves->num_variances == 1 && !it->wants_gaps;
-    if (alone && eoc_pair_is_quick(it->e, m, 1.0 - greatest_c)) {
-        return;
-    }
-    if (greatest_c > m->greatest_c) {
+    if (greatest_c > m->greatest_c && !(alone && eoc_pair_is_quick(it->e, m, 1.0 - greatest_c))) {
         /* A length that is held will be asked again with c nearer to 1: one long series serves all. */
         eoc_moments_expand(it->e, held ? 1.0 : greatest_c, m);
     }
     const bool series_ends = m->num_hermite > 0 && m->residual == 0.0;
-    if (held && !series_ends && layers_left > WORTH_A_TABLE && greatest_c > 0.9 && greatest_c < 1.0) {
+    if (m->asked++ >= EOC_WORTH_A_TABLE && !series_ends && greatest_c > 0.9 && greatest_c < 1.0) {
         eoc_moments_tabulate(it->e, m);
     }
 }

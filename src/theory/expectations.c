@@ -213,6 +213,7 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
     const eoc_activation_kind *kind = e->act.kind;
     m->log_q = log_q;
     m->q = exp(log_q);
+    m->asked = 0;
     m->greatest_c = 0.0;
     m->num_hermite = 0;
     m->table_reach = 0.0;

@@ -47,6 +47,7 @@ typedef struct {
     double phi2_z2;                  /* E[phi(u)^2 (z^2 - 1)]/E[phi(u)^2], general regime: 2 dlog E[phi^2]/dlog q */
     double phi2_z4;                  /* E[phi(u)^2 (z^4 - 6 z^2 + 3)]/E[phi(u)^2] */
     double error;                    /* the greatest relative error estimate of the above */
+    int asked;                       /* how often pairs were, by callers that count it */
     double greatest_c;               /* that the coefficients below serve; 0: not expanded yet */
     int num_hermite;                 /* coefficients below; 0: none */
     double residual;                 /* 1 - sum hermite^2, 0 when down to rounding */
@@ -88,10 +89,11 @@ bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double o
                           double *dphi_dphi);
 
 /*
- * The table, for a variance that will be asked for many correlations near 1 with no series to answer. The
- * values are analytic in the root of 1 - c whether phi has kinks or not. Cost: EOC_PAIR_TABLE two-dimensional
- * quadratures.
+ * The table, for a variance that has been asked for many correlations near 1 with no series to answer: what was asked,
+ * not what will be, or the bits of a layer would depend on how many follow. The values are analytic in the root of 1 -
+ * c whether phi has kinks or not. Cost: EOC_PAIR_TABLE pairs.
  */
+enum { EOC_WORTH_A_TABLE = 64 };
 void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 
 /*
