@@ -4,10 +4,10 @@
  *
  * Three regimes. Where phi is homogeneous (scale-invariant rows; others at variances so small or so large
  * that only the one-sided slopes at 0, or at infinity, are seen) everything is the arc-cosine kernel of Cho &
- * Saul 2009 with two slopes. Elsewhere single expectations come from quadrature, and pairs from the Hermite
- * expansion phi(sqrt(q) z) = sum_n a_n He_n(z)/sqrt(n!), E[phi(u1) phi(u2)] = sum_n a_n(q1) a_n(q2) c^n
- * (Mehler), whose tail is bounded by what is left of E[phi^2]; where that tail is too long (a kink or a large
- * variance, c near 1) from two-dimensional quadrature.
+ * Saul 2009 with two slopes. Elsewhere the quick rules of rules.h serve where the inputs have one variance. What they
+ * leave comes, for one input, from quadrature, and for pairs from the Hermite expansion phi(sqrt(q) z) = sum_n a_n
+ * He_n(z)/sqrt(n!), E[phi(u1) phi(u2)] = sum_n a_n(q1) a_n(q2) c^n (Mehler), whose tail is bounded by what is left of
+ * E[phi^2]; where that tail is too long from two-dimensional quadrature.
  */
 #ifndef EOC_THEORY_EXPECTATIONS_H
 #define EOC_THEORY_EXPECTATIONS_H

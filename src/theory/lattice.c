@@ -64,50 +64,66 @@ static void look(eoc_expectations *e, double step, int first, size_t n)
     kind->dphi_many(e->work, e->dphi, n, e->act.parameters);
 }
 
-enum { SUMS = 5 };
+/* What is summed over the nodes of one variance, and with which weights. */
+enum { SUMS = 5, MOST = 1024 };
+
+typedef struct {
+    size_t n;
+    double weight[MOST], rows[SUMS][MOST];
+} single_sums;
+
+/* The activation has been looked at. */
+static void fill_rows(const eoc_expectations *e, double scale, single_sums *s)
+{
+    const double rate = 1.0 / scale;
+    for (size_t i = 0; i < s->n; i++) {
+        const double z = e->work[i] * rate, z2 = z * z;
+        const double phi2 = e->phi[i] * e->phi[i], dphi2 = e->dphi[i] * e->dphi[i];
+        s->weight[i] = -0.5 * z2;
+        s->rows[0][i] = phi2;
+        s->rows[1][i] = phi2 * (z2 - 1.0);
+        s->rows[2][i] = phi2 * (z2 * (z2 - 6.0) + 3.0);
+        s->rows[3][i] = dphi2;
+        s->rows[4][i] = dphi2 * dphi2;
+    }
+    eoc_vec_exp(s->weight, s->weight, s->n);
+    s->weight[0] *= e->act.kind->odd ? 0.5 : 1.0; /* the node at 0 */
+}
+
+/* The sums, and their greatest relative error: the sum at twice the step errs by the alternating one, this by its
+ * square.
+ */
+static double sum_rows(single_sums *s, double sums[SUMS])
+{
+    double alternating[SUMS], error = 0.0;
+    eoc_vec_dots(s->rows[0], MOST, SUMS, s->weight, s->n, sums);
+    for (size_t i = 1; i < s->n; i += 2) {
+        s->weight[i] = -s->weight[i];
+    }
+    eoc_vec_dots(s->rows[0], MOST, SUMS, s->weight, s->n, alternating);
+    for (int k = 0; k < SUMS; k++) {
+        const double magnitude = k < 3 ? sums[0] : sums[k], ratio = alternating[k] / magnitude;
+        error = magnitude > 0.0 ? fmax(error, ratio * ratio) : error;
+    }
+    return error;
+}
 
 bool eoc_lattice_fill(eoc_expectations *e, eoc_moments *m)
 {
-    enum { MOST = 1024 };
-    if (!(e->step > 0.0)) {
-        return false;
-    }
     const double scale = sqrt(m->q), step = shared_step(0.75 * e->step, STEP_SINGLE * scale);
-    const int half = (int)ceil(RANGE * scale / step);
-    const bool odd = e->act.kind->odd;
-    const int first = odd ? 0 : -half;
-    const size_t n = (size_t)(half - first + 1);
-    if (n > MOST) {
+    const double half = ceil(RANGE * scale / step);
+    if (!(e->step > 0.0 && 2.0 * half + 1.0 <= MOST)) {
         return false;
     }
-    look(e, step, first, n);
-    const double rate = 1.0 / scale;
-    double weight[MOST], rows[SUMS][MOST];
-    for (size_t i = 0; i < n; i++) {
-        const double z = e->work[i] * rate, z2 = z * z;
-        const double phi2 = e->phi[i] * e->phi[i], dphi2 = e->dphi[i] * e->dphi[i];
-        weight[i] = -0.5 * z2;
-        rows[0][i] = phi2;
-        rows[1][i] = phi2 * (z2 - 1.0);
-        rows[2][i] = phi2 * (z2 * (z2 - 6.0) + 3.0);
-        rows[3][i] = dphi2;
-        rows[4][i] = dphi2 * dphi2;
-    }
-    eoc_vec_exp(weight, weight, n);
+    const bool odd = e->act.kind->odd;
+    const int first = odd ? 0 : -(int)half;
+    single_sums s; /* filled up to n: clearing all of it would cost as much as the sums */
+    s.n = (size_t)((int)half - first + 1);
+    double sums[SUMS];
+    look(e, step, first, s.n);
+    fill_rows(e, scale, &s);
+    m->error = sum_rows(&s, sums);
     const double unit = step / (scale * sqrt(2.0 * PI)) * (odd ? 2.0 : 1.0);
-    weight[0] *= odd ? 0.5 : 1.0;
-    double sums[SUMS], alternating[SUMS];
-    eoc_vec_dots(rows[0], MOST, SUMS, weight, n, sums);
-    for (size_t i = 1; i < n; i += 2) {
-        weight[i] = -weight[i];
-    }
-    eoc_vec_dots(rows[0], MOST, SUMS, weight, n, alternating);
-    /* The sum at twice the step errs by the alternating one; this sum by its square. */
-    m->error = 0.0;
-    for (int k = 0; k < SUMS; k++) {
-        const double magnitude = k < 3 ? sums[0] : sums[k], ratio = alternating[k] / magnitude;
-        m->error = magnitude > 0.0 ? fmax(m->error, ratio * ratio) : m->error;
-    }
     m->log_phi2 = log(unit * sums[0]);
     m->phi2_z2 = sums[1] / sums[0];
     m->phi2_z4 = sums[2] / sums[0];
