@@ -194,7 +194,7 @@ typedef struct {
  * @param inputs  not retained
  * Accuracy: 1e-9 on tests/reference/trajectories.csv (the digits given there); arcsine map 1e-10 a layer;
  * arc-cosine map 1e-9 over 10^4 layers.
- * Cost: a millisecond for a pair and 100 layers where phi is smooth; some ten times that where it has a kink.
+ * Cost: 10 to 50 us a layer until the pair stops moving (kinks: the upper end); lengths that differ cost a millisecond.
  * Source: Poole et al. 2016; gradients: Schoenholz et al. 2017; Jacobian: Pennington, Schoenholz & Ganguli 2017.
  */
 eoc_status eoc_curves_create(const eoc_activation *act, double sigma_w2, double sigma_b2,

@@ -47,6 +47,13 @@ void eoc_vec_widen(double scale, const float *x, double *y, size_t n);
 /** sum of (a x[i] - b y[i])^2 */
 double eoc_vec_distance2(double a, const double *x, double b, const double *y, size_t n);
 
+/** sums[0] = sum of g[i] (a[i] - b[i])^2, sums[1] = sum of g[i] da[i] db[i] */
+void eoc_vec_pair_sums(const double *g, const double *a, const double *b, const double *da, const double *db, size_t n,
+                       double sums[2]);
+
+/** A three-term recurrence: older[i] = a x[i] last[i] - b older[i]; returns the sum of f[i] times it. */
+double eoc_vec_recur(double a, const double *x, const double *last, double b, double *older, const double *f, size_t n);
+
 /** sum of (a x[i])^4 */
 double eoc_vec_sum4(double a, const double *x, size_t n);
 

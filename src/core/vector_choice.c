@@ -92,6 +92,17 @@ double eoc_vec_distance2(double a, const double *x, double b, const double *y, s
     return eoc_vector_kernels_chosen()->distance2(a, x, b, y, n);
 }
 
+void eoc_vec_pair_sums(const double *g, const double *a, const double *b, const double *da, const double *db, size_t n,
+                       double sums[2])
+{
+    eoc_vector_kernels_chosen()->pair_sums(g, a, b, da, db, n, sums);
+}
+
+double eoc_vec_recur(double a, const double *x, const double *last, double b, double *older, const double *f, size_t n)
+{
+    return eoc_vector_kernels_chosen()->recur(a, x, last, b, older, f, n);
+}
+
 double eoc_vec_sum4(double a, const double *x, size_t n)
 {
     return eoc_vector_kernels_chosen()->sum4(a, x, n);

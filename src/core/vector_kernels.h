@@ -22,6 +22,9 @@ typedef struct {
     void (*dots)(const double *basis, size_t stride, int count, const double *v, size_t n, double *out);
     double (*combine)(const double *basis, size_t stride, int count, const double *a, double *v, size_t n);
     double (*distance2)(double a, const double *x, double b, const double *y, size_t n);
+    void (*pair_sums)(const double *g, const double *a, const double *b, const double *da, const double *db, size_t n,
+                      double sums[2]);
+    double (*recur)(double a, const double *x, const double *last, double b, double *older, const double *f, size_t n);
     double (*sum4)(double a, const double *x, size_t n);
     double (*max_abs)(const double *x, size_t n);
     /* Whole groups, from group `first` on. */

@@ -182,6 +182,52 @@ static double distance2(double a, const double *x, double b, const double *y, si
     return add_lanes(sum0 + sum1);
 }
 
+static void pair_sums(const double *g, const double *a, const double *b, const double *da, const double *db, size_t n,
+                      double sums[2])
+{
+    vdouble apart0 = load(g, 0), apart1 = apart0, both0 = apart0, both1 = apart0;
+    size_t i = 0;
+    for (; i + 2 * DOUBLES <= n; i += 2 * DOUBLES) {
+        const size_t k = i + DOUBLES;
+        const vdouble g0 = load_whole(g + i), g1 = load_whole(g + k);
+        const vdouble d0 = load_whole(a + i) - load_whole(b + i), d1 = load_whole(a + k) - load_whole(b + k);
+        apart0 += g0 * (d0 * d0);
+        apart1 += g1 * (d1 * d1);
+        both0 += g0 * (load_whole(da + i) * load_whole(db + i));
+        both1 += g1 * (load_whole(da + k) * load_whole(db + k));
+    }
+    for (; i < n; i += DOUBLES) {
+        const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+        const vdouble g0 = load(g + i, m), d0 = load(a + i, m) - load(b + i, m);
+        apart0 += g0 * (d0 * d0);
+        both0 += g0 * (load(da + i, m) * load(db + i, m));
+    }
+    sums[0] = add_lanes(apart0 + apart1);
+    sums[1] = add_lanes(both0 + both1);
+}
+
+static double recur(double a, const double *x, const double *last, double b, double *older, const double *f, size_t n)
+{
+    vdouble sum0 = load(x, 0), sum1 = sum0;
+    size_t i = 0;
+    for (; i + 2 * DOUBLES <= n; i += 2 * DOUBLES) {
+        const size_t k = i + DOUBLES;
+        const vdouble next0 = a * load_whole(x + i) * load_whole(last + i) - b * load_whole(older + i);
+        const vdouble next1 = a * load_whole(x + k) * load_whole(last + k) - b * load_whole(older + k);
+        store(older + i, next0, DOUBLES);
+        store(older + k, next1, DOUBLES);
+        sum0 += load_whole(f + i) * next0;
+        sum1 += load_whole(f + k) * next1;
+    }
+    for (; i < n; i += DOUBLES) {
+        const size_t m = n - i < DOUBLES ? n - i : DOUBLES;
+        const vdouble next = a * load(x + i, m) * load(last + i, m) - b * load(older + i, m);
+        store(older + i, next, m);
+        sum0 += load(f + i, m) * next;
+    }
+    return add_lanes(sum0 + sum1);
+}
+
 /* Up to four vectors at a time meet v, so that v is read once for them. */
 enum { TOGETHER = 4 };
 
@@ -590,6 +636,8 @@ const eoc_vector_kernels PASTE(eoc_vector_kernels_, EOC_ISA) = {
     .multiply = multiply_by,
     .widen = widen,
     .distance2 = distance2,
+    .pair_sums = pair_sums,
+    .recur = recur,
     .sum4 = sum4,
     .max_abs = max_abs,
     .normals = normals,

@@ -247,6 +247,15 @@ static double elu_dphi(double z, const double *p)
     return z > 0.0 ? 1.0 : z < 0.0 ? p[0] * exp(z) : p[0] == 1.0 ? 1.0 : 0.0;
 }
 
+/* Up to where exponentials are wanted: ascending values, as quadrature asks for, have theirs first. */
+static size_t end_of_negatives(const double *z, size_t n)
+{
+    while (n > 0 && z[n - 1] > 0.0) {
+        n--;
+    }
+    return n;
+}
+
 /* scale * elu, shared with selu */
 static void scaled_elu_phi_many(const double *z, double *h, size_t n, double alpha, double scale)
 {
@@ -255,7 +264,7 @@ static void scaled_elu_phi_many(const double *z, double *h, size_t n, double alp
         for (size_t k = 0; k < m; k++) {
             e[k] = z[i + k] > 0.0 ? 0.0 : z[i + k];
         }
-        eoc_vec_expm1(e, e, m);
+        eoc_vec_expm1(e, e, end_of_negatives(z + i, m));
         for (size_t k = 0; k < m; k++) {
             h[i + k] = scale * (z[i + k] > 0.0 ? z[i + k] : alpha * e[k]);
         }
@@ -270,7 +279,7 @@ static void scaled_elu_dphi_many(const double *z, double *d, size_t n, double al
         for (size_t k = 0; k < m; k++) {
             e[k] = z[i + k] > 0.0 ? 0.0 : z[i + k];
         }
-        eoc_vec_exp(e, e, m);
+        eoc_vec_exp(e, e, end_of_negatives(z + i, m));
         for (size_t k = 0; k < m; k++) {
             d[i + k] = scale * (z[i + k] > 0.0 ? 1.0 : z[i + k] < 0.0 ? alpha * e[k] : at_zero);
         }

@@ -97,7 +97,9 @@ eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int cap
             const double next = x + SCAN_STEP;
             const double f_next = critical_at(e, exp(next)).sigma_b2 - sigma_b2;
             if ((f > 0.0) != (f_next > 0.0) && isfinite(f) && isfinite(f_next)) {
-                put_point(critical_at(e, exp(find_crossing(e, sigma_b2, x, f, next, f_next))), capacity, points, count);
+                eoc_critical_point point = critical_at(e, exp(find_crossing(e, sigma_b2, x, f, next, f_next)));
+                point.sigma_b2 = fmax(point.sigma_b2, 0.0); /* where 0 is asked for rounding may say less */
+                put_point(point, capacity, points, count);
             }
             x = next;
             f = f_next;

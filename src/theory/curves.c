@@ -27,9 +27,6 @@ struct eoc_curves {
     double *slope_gaps;      /* (num_pairs, layer): 1 - E[dphi dphi]/sqrt(mu_1 mu_1), 0 where not wanted */
 };
 
-/* A table of correlations costs about as much as it saves in this many layers. */
-enum { WORTH_A_TABLE = 20 };
-
 /* -- creation -- */
 
 static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, eoc_curves **made)
@@ -114,6 +111,7 @@ typedef struct {
     eoc_expectations *e;
     double log_sigma_w2, sigma_b2;
     eoc_moments *moments; /* (num_variances), at the layer in hand */
+    double *dphi_dphi;    /* (num_pairs), E[dphi dphi] of the last layer */
     bool wants_gaps;
 } iteration;
 
@@ -126,6 +124,12 @@ static double share_of(const iteration *it, const eoc_moments *m)
     const double straight = m->regime == EOC_REGIME_HOMOGENEOUS ? 1.0 : m->mu_1 * exp(m->log_q - m->log_phi2);
     const double weights = it->log_sigma_w2 + m->log_phi2;
     return it->sigma_b2 > 0.0 ? straight / (1.0 + exp(log(it->sigma_b2) - weights)) : straight;
+}
+
+/* Whether the length at `row` of log_q is that of the layer before. */
+static bool is_held(const iteration *it, size_t row, int layer)
+{
+    return layer > 1 && it->curves->log_q[row] == it->curves->log_q[row - 1];
 }
 
 /* z^layer from h^(layer - 1): lengths and correlations. */
@@ -146,9 +150,15 @@ static void step_affine(const iteration *it, int layer)
     }
     for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
         const size_t a = (size_t)curves->pairs[p].a * layers + at, b = (size_t)curves->pairs[p].b * layers + at;
-        curves->one_minus_c[p * layers + at] = affine_one_minus_c(
-            it->log_sigma_w2, curves->log_h2[a - 1], curves->log_h2[b - 1], curves->one_minus_h[p * layers + at - 1],
-            it->sigma_b2, curves->log_q[a], curves->log_q[b]);
+        double *const one_minus_c = curves->one_minus_c + p * layers + at;
+        *one_minus_c = affine_one_minus_c(it->log_sigma_w2, curves->log_h2[a - 1], curves->log_h2[b - 1],
+                                          curves->one_minus_h[p * layers + at - 1], it->sigma_b2, curves->log_q[a],
+                                          curves->log_q[b]);
+        /* Likewise a correlation, between lengths that are held. */
+        if (is_held(it, a, layer) && is_held(it, b, layer) &&
+            fabs(*one_minus_c - one_minus_c[-1]) <= 16.0 * DBL_EPSILON * *one_minus_c) {
+            *one_minus_c = one_minus_c[-1];
+        }
     }
 }
 
@@ -156,18 +166,29 @@ static void step_affine(const iteration *it, int layer)
 static void update_moments(const iteration *it, double log_q, double greatest_c, int layer, eoc_moments *m)
 {
     const bool held = layer > 1 && m->log_q == log_q;
-    const int layers_left = it->curves->max_depth - layer;
     if (!held) {
         eoc_moments_fill(it->e, log_q, m);
     }
-    if (greatest_c > m->greatest_c) {
+    /* Of inputs of two lengths, and for gaps of slopes, only the series is quick. */
+    const bool alone = it->curves->num_variances == 1 && !it->wants_gaps;
+    if (greatest_c > m->greatest_c && !(alone && eoc_pair_is_quick(it->e, m, 1.0 - greatest_c))) {
         /* A length that is held will be asked again with c nearer to 1: one long series serves all. */
         eoc_moments_expand(it->e, held ? 1.0 : greatest_c, m);
     }
     const bool series_ends = m->num_hermite > 0 && m->residual == 0.0;
-    if (held && !series_ends && layers_left > WORTH_A_TABLE && greatest_c > 0.9 && greatest_c < 1.0) {
+    if (m->asked++ >= EOC_WORTH_A_TABLE && !series_ends && greatest_c > 0.9 && greatest_c < 1.0) {
         eoc_moments_tabulate(it->e, m);
     }
+}
+
+/* Whether a pair is what it was in the layer before. */
+static bool repeats(const iteration *it, size_t p, int layer)
+{
+    const eoc_curves *curves = it->curves;
+    const size_t layers = (size_t)curves->max_depth + 1, at = (size_t)layer;
+    const double *one_minus_c = curves->one_minus_c + p * layers + at;
+    return is_held(it, (size_t)curves->pairs[p].a * layers + at, layer) &&
+           is_held(it, (size_t)curves->pairs[p].b * layers + at, layer) && one_minus_c[0] == one_minus_c[-1];
 }
 
 /* h^layer from z^layer, and the factors of gradients there. */
@@ -190,11 +211,17 @@ static void step_activation(const iteration *it, int layer)
         const eoc_moments *a = &it->moments[curves->pairs[p].a], *b = &it->moments[curves->pairs[p].b];
         double dphi_dphi = sqrt(a->mu_1) * sqrt(b->mu_1);
         curves->one_minus_h[row] = NAN;
-        if (!isnan(curves->one_minus_c[row])) {
+        if (repeats(it, p, layer)) {
+            curves->one_minus_h[row] = curves->one_minus_h[row - 1];
+            dphi_dphi = it->dphi_dphi[p];
+        } else if (!isnan(curves->one_minus_c[row])) {
             eoc_pair_fill(it->e, a, b, curves->one_minus_c[row], &curves->one_minus_h[row], &dphi_dphi);
         }
+        it->dphi_dphi[p] = dphi_dphi;
         curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);
-        if (it->wants_gaps && !isnan(curves->one_minus_c[row])) {
+        if (it->wants_gaps && repeats(it, p, layer)) {
+            curves->slope_gaps[row] = curves->slope_gaps[row - 1];
+        } else if (it->wants_gaps && !isnan(curves->one_minus_c[row])) {
             curves->slope_gaps[row] = eoc_pair_slope_gap(it->e, a, b, curves->one_minus_c[row], dphi_dphi);
         }
     }
@@ -211,10 +238,12 @@ static eoc_status create(const eoc_activation *act, double sigma_w2, double sigm
     iteration it = {.curves = made, .log_sigma_w2 = log(sigma_w2), .sigma_b2 = sigma_b2, .wants_gaps = wants_gaps};
     made->log_sigma_w2 = it.log_sigma_w2;
     it.moments = calloc((size_t)inputs->num_variances, sizeof *it.moments);
-    eoc_status status =
-        it.moments ? eoc_expectations_create(act, &it.e) : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
+    it.dphi_dphi = calloc((size_t)inputs->num_pairs + 1, sizeof *it.dphi_dphi);
+    eoc_status status = it.moments && it.dphi_dphi ? eoc_expectations_create(act, &it.e)
+                                                   : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
     if (status != EOC_OK) {
         free(it.moments);
+        free(it.dphi_dphi);
         eoc_curves_destroy(&made);
         return status;
     }
@@ -230,6 +259,7 @@ static eoc_status create(const eoc_activation *act, double sigma_w2, double sigm
         step_activation(&it, layer);
     }
     free(it.moments);
+    free(it.dphi_dphi);
     eoc_expectations_destroy(&it.e);
     *curves = made;
     return EOC_OK;

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <math.h>
 
-/* Golden section over scales: t from exp(-34) to exp(12) is all that double holds. */
+/* Over scales: t from exp(-34) to exp(12) is all that double holds. */
 static const double LOG_T_LEAST = -34.0;
 static const double LOG_T_GREATEST = 12.0;
 
@@ -62,30 +62,57 @@ static double log_in_gap(const eoc_layers *layers, double t)
     return log(growth / moment) + layers->depth * (layers->log_gain + log(moment / growth) + log(x));
 }
 
-/* The least of sign f over [low, high]: golden section. *at receives the place. */
+/* A place and the value there. */
+typedef struct {
+    double x, f;
+} sample;
+
+/* Where the parabola through three samples is least, as a step from the first; NaN where they lie on a line. */
+static double parabola_step(sample a, sample b, sample c)
+{
+    const double to_b = b.x - a.x, to_c = c.x - a.x, rise_b = b.f - a.f, rise_c = c.f - a.f;
+    return 0.5 * (to_b * to_b * rise_c - to_c * to_c * rise_b) / (to_b * rise_c - to_c * rise_b);
+}
+
+/*
+ * The least of sign f over [low, high], *at receiving the place: Brent 1973, ch. 5. Steps to the least of a parabola
+ * while they stay inside and halve, else golden sections. The value has twice the digits of the place.
+ */
 static double least_of(const eoc_layers *layers, double (*f)(const eoc_layers *, double), double sign, double low,
                        double high, double *at)
 {
-    const double ratio = 0.61803398874989484820;
-    double a = high - ratio * (high - low), b = low + ratio * (high - low);
-    double f_a = sign * f(layers, a), f_b = sign * f(layers, b);
-    for (int i = 0; i < 80 && high - low > 1e-10; i++) { /* the value has twice the digits of the place */
-        if (f_a < f_b) {
-            high = b;
-            b = a;
-            f_b = f_a;
-            a = high - ratio * (high - low);
-            f_a = sign * f(layers, a);
-        } else {
-            low = a;
-            a = b;
-            f_a = f_b;
-            b = low + ratio * (high - low);
-            f_b = sign * f(layers, b);
+    const double share = 0.38196601125010515180, tolerance = 1e-9; /* 2 - golden ratio */
+    sample best = {.x = low + share * (high - low)};
+    best.f = sign * f(layers, best.x);
+    sample second = best, third = best;
+    double step = high - low, step_before = step;
+    for (int i = 0; i < 100 && high - low > 4.0 * tolerance; i++) {
+        const double middle = 0.5 * (low + high), across = best.x < middle ? high - best.x : low - best.x;
+        double next = third.x != second.x ? parabola_step(best, second, third) : NAN;
+        if (!(fabs(next) < 0.5 * fabs(step_before) && best.x + next > low && best.x + next < high)) {
+            next = share * across;
+            step = across;
+        }
+        step_before = step;
+        step = fabs(next) >= tolerance ? next : copysign(tolerance, across);
+        sample here = {.x = best.x + step};
+        here.f = sign * f(layers, here.x);
+        const bool better = here.f <= best.f;
+        const sample kept = better ? best : here; /* an end of what is left */
+        *((better ? here.x >= best.x : here.x < best.x) ? &low : &high) = kept.x;
+        if (better) {
+            third = second;
+            second = best;
+            best = here;
+        } else if (here.f <= second.f || second.x == best.x) {
+            third = second;
+            second = here;
+        } else if (here.f <= third.f || third.x == best.x || third.x == second.x) {
+            third = here;
         }
     }
-    *at = 0.5 * (low + high);
-    return sign * fmin(f_a, f_b);
+    *at = best.x;
+    return sign * best.f;
 }
 
 eoc_edge eoc_edge_outside(const eoc_layers *layers)

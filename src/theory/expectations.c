@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "expectations.h"
+#include "rules.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MAX_NODES = EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS, MAX_LEVEL = 6 };
 
@@ -27,7 +28,37 @@ static double find_bound2(const eoc_expectations *e)
     return 1.1 * greatest;
 }
 
-eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made)
+/* The jump of dphi at a kink; what is less than 1e-6 nearby is the slope of a phi whose second derivative alone jumps.
+ */
+static double jump_at(const eoc_activation *act, double at)
+{
+    const double h = 1e-9, jump = eoc_activation_dphi(act, at + h) - eoc_activation_dphi(act, at - h);
+    const double wider = eoc_activation_dphi(act, at + 2.0 * h) - eoc_activation_dphi(act, at - 2.0 * h);
+    return fabs(jump) > 1e-6 ? 2.0 * jump - wider : 0.0; /* straight lines to the kink itself */
+}
+
+/* The last one given back, kept for the next of the same activation: a map asks for thousands, and finding steps and
+ * tails costs as much as a point. Static: the program has one thread. */
+static eoc_expectations *kept;
+
+static bool is_kept(const eoc_activation *act)
+{
+    return kept && kept->act.kind == act->kind &&
+           memcmp(kept->act.parameters, act->parameters, sizeof act->parameters) == 0;
+}
+
+static void demolish(eoc_expectations *e)
+{
+    if (e) {
+        eoc_tails_destroy(&e->tails);
+        eoc_quadrature_destroy(&e->quadrature);
+        eoc_quadrature_rule_destroy(&e->rule);
+        free(e->phi);
+    }
+    free(e);
+}
+
+static eoc_status build(const eoc_activation *act, eoc_expectations **made)
 {
     eoc_expectations *e = calloc(1, sizeof *e);
     EOC_REQUIRE(e, EOC_ERR_NOMEM, "no memory for expectations");
@@ -43,11 +74,14 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
     }
     e->bound2 = find_bound2(e);
     for (int i = 0; i < act->kind->num_kinks; i++) {
-        const double kink = act->kind->kinks[i];
-        const double jump = eoc_activation_dphi(act, kink + 1e-9) - eoc_activation_dphi(act, kink - 1e-9);
-        e->jumps = e->jumps || fabs(jump) > 1e-6;
+        e->jump[i] = jump_at(act, act->kind->kinks[i]);
+        e->jumps = e->jumps || e->jump[i] != 0.0;
     }
-    eoc_status status = eoc_quadrature_create(&e->quadrature);
+    e->step = eoc_lattice_step(act);
+    eoc_status status = eoc_tails_create(act, e->slope_infinity, &e->tails);
+    if (status == EOC_OK) {
+        status = eoc_quadrature_create(&e->quadrature);
+    }
     if (status == EOC_OK) {
         status = eoc_quadrature_rule_create(&e->rule);
     }
@@ -56,7 +90,7 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
         status = EOC_FAIL(EOC_ERR_NOMEM, "no memory for expectations");
     }
     if (status != EOC_OK) {
-        eoc_expectations_destroy(&e);
+        demolish(e);
         return status;
     }
     e->dphi = e->phi + MAX_NODES;
@@ -67,15 +101,22 @@ eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations *
     return EOC_OK;
 }
 
+eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made)
+{
+    if (is_kept(act)) {
+        *made = kept;
+        kept = NULL;
+        return EOC_OK;
+    }
+    return build(act, made);
+}
+
 void eoc_expectations_destroy(eoc_expectations **expectations)
 {
-    eoc_expectations *e = *expectations;
-    if (e) {
-        eoc_quadrature_destroy(&e->quadrature);
-        eoc_quadrature_rule_destroy(&e->rule);
-        free(e->phi);
+    if (*expectations) {
+        demolish(kept);
+        kept = *expectations;
     }
-    free(e);
     *expectations = NULL;
 }
 
@@ -172,6 +213,7 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
     const eoc_activation_kind *kind = e->act.kind;
     m->log_q = log_q;
     m->q = exp(log_q);
+    m->asked = 0;
     m->greatest_c = 0.0;
     m->num_hermite = 0;
     m->table_reach = 0.0;
@@ -195,6 +237,9 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
         return;
     }
     m->regime = EOC_REGIME_GENERAL;
+    if (eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, m)) {
+        return;
+    }
     for (int level = 0;; level++) {
         eoc_expectations_place(e, m->q, 9.0, 1.5, level, slopes);
         m->error = sum_lengths(e, m);
@@ -218,6 +263,16 @@ void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m)
 }
 
 /* -- small quantities by differences -- */
+
+double eoc_moments_jumps(const eoc_expectations *e, double q)
+{
+    double sum = 0.0;
+    for (int i = 0; i < e->act.kind->num_kinks; i++) {
+        const double at = e->act.kind->kinks[i];
+        sum += e->jump[i] * e->jump[i] * exp(-0.5 * at * at / q);
+    }
+    return sum;
+}
 
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m)
 {

@@ -4,10 +4,10 @@
  *
  * Three regimes. Where phi is homogeneous (scale-invariant rows; others at variances so small or so large
  * that only the one-sided slopes at 0, or at infinity, are seen) everything is the arc-cosine kernel of Cho &
- * Saul 2009 with two slopes. Elsewhere single expectations come from quadrature, and pairs from the Hermite
- * expansion phi(sqrt(q) z) = sum_n a_n He_n(z)/sqrt(n!), E[phi(u1) phi(u2)] = sum_n a_n(q1) a_n(q2) c^n
- * (Mehler), whose tail is bounded by what is left of E[phi^2]; where that tail is too long (a kink or a large
- * variance, c near 1) from two-dimensional quadrature.
+ * Saul 2009 with two slopes. Elsewhere the quick rules of rules.h serve where the inputs have one variance. What they
+ * leave comes, for one input, from quadrature, and for pairs from the Hermite expansion phi(sqrt(q) z) = sum_n a_n
+ * He_n(z)/sqrt(n!), E[phi(u1) phi(u2)] = sum_n a_n(q1) a_n(q2) c^n (Mehler), whose tail is bounded by what is left of
+ * E[phi^2]; where that tail is too long from two-dimensional quadrature.
  */
 #ifndef EOC_THEORY_EXPECTATIONS_H
 #define EOC_THEORY_EXPECTATIONS_H
@@ -17,13 +17,18 @@
 
 enum { EOC_MAX_HERMITE = 384, EOC_PAIR_TABLE = 32 };
 
+typedef struct eoc_tails eoc_tails;
+
 /* Buffers of one activation; the activation is copied. */
 typedef struct {
     eoc_activation act;
-    double slope_zero[2];     /* dphi(0-), dphi(0+) */
-    double slope_infinity[2]; /* of phi at -inf and +inf: 0 where phi is bounded */
-    double bound2;            /* an upper bound of phi^2, inf where phi is unbounded */
-    bool jumps;               /* dphi has a jump: phi'' is not a function */
+    double slope_zero[2];       /* dphi(0-), dphi(0+) */
+    double slope_infinity[2];   /* of phi at -inf and +inf: 0 where phi is bounded */
+    double bound2;              /* an upper bound of phi^2, inf where phi is unbounded */
+    bool jumps;                 /* dphi has a jump: phi'' is not a function */
+    double jump[EOC_MAX_KINKS]; /* of dphi at each kink */
+    double step;                /* of the lattice of u that serves phi (rules.h); 0 where it is not smooth */
+    eoc_tails *tails;           /* phi where the variance is large; NULL where it does not become straight */
     eoc_quadrature *quadrature;
     eoc_quadrature_rule *rule;
     double *phi, *dphi, *work; /* (EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS) each */
@@ -42,6 +47,7 @@ typedef struct {
     double phi2_z2;                  /* E[phi(u)^2 (z^2 - 1)]/E[phi(u)^2], general regime: 2 dlog E[phi^2]/dlog q */
     double phi2_z4;                  /* E[phi(u)^2 (z^4 - 6 z^2 + 3)]/E[phi(u)^2] */
     double error;                    /* the greatest relative error estimate of the above */
+    int asked;                       /* how often pairs were, by callers that count it */
     double greatest_c;               /* that the coefficients below serve; 0: not expanded yet */
     int num_hermite;                 /* coefficients below; 0: none */
     double residual;                 /* 1 - sum hermite^2, 0 when down to rounding */
@@ -71,6 +77,10 @@ void eoc_lengths_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 /* All but the Hermite coefficients and the table. */
 void eoc_moments_fill(eoc_expectations *e, double log_q, eoc_moments *m);
 
+/* Whether a rule serves pairs at this variance and correlation in microseconds: no series or table is worth its price.
+ */
+bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c);
+
 /* The Hermite coefficients that correlations up to `greatest_c` in size need, where they are worth having. */
 void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m);
 
@@ -79,10 +89,11 @@ bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double o
                           double *dphi_dphi);
 
 /*
- * The table, for a variance that will be asked for many correlations near 1 with no series to answer. The
- * values are analytic in the root of 1 - c whether phi has kinks or not. Cost: EOC_PAIR_TABLE two-dimensional
- * quadratures.
+ * The table, for a variance that has been asked for many correlations near 1 with no series to answer: what was asked,
+ * not what will be, or the bits of a layer would depend on how many follow. The values are analytic in the root of 1 -
+ * c whether phi has kinks or not. Cost: EOC_PAIR_TABLE pairs.
  */
+enum { EOC_WORTH_A_TABLE = 64 };
 void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 
 /*
@@ -96,6 +107,9 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
  * small. */
 double eoc_pair_slope_gap(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                           double dphi_dphi);
+
+/* sum over the jumps J of dphi at x of J^2 exp(-x^2/(2 q)): what 1 - c of activations owes them, as c goes to 1. */
+double eoc_moments_jumps(const eoc_expectations *e, double q);
 
 /* E[phi''(u)^2] in the general regime; NaN where dphi jumps. */
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);

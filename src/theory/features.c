@@ -7,15 +7,12 @@
 
 static const double SQRT_2_PI = 2.50662827463100050242;
 
-/* A table of correlations costs about as much as it saves in this many pairs. */
-enum { WORTH_A_TABLE = 20 };
-
 struct eoc_feature_map {
     eoc_expectations *e;
     double shift;
     eoc_moments m; /* without a shift */
     eoc_features here;
-    bool filled, asked;
+    bool filled;
 };
 
 eoc_status eoc_feature_map_create(const eoc_activation *act, double shift, eoc_feature_map **map)
@@ -163,7 +160,6 @@ const eoc_features *eoc_feature_map_at(eoc_feature_map *map, double log_u)
         return &map->here;
     }
     map->filled = true;
-    map->asked = false;
     if (map->shift != 0.0) {
         look_shifted(map, log_u);
         return &map->here;
@@ -202,8 +198,7 @@ double eoc_feature_map_mean(eoc_feature_map *map)
     return eoc_quadrature_sum(e->rule, e->phi).value * exp(-0.5 * m->log_phi2);
 }
 
-void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, int more, double *one_minus_feature_c,
-                          double *dphi_dphi)
+void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi)
 {
     if (map->shift != 0.0) {
         shifted_pair(map, one_minus_c, one_minus_feature_c, dphi_dphi);
@@ -212,14 +207,13 @@ void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, int more, do
     eoc_moments *m = &map->m;
     const double c = fabs(1.0 - one_minus_c);
     if (m->regime == EOC_REGIME_GENERAL) {
-        if (c > m->greatest_c) {
-            eoc_moments_expand(map->e, map->asked ? 1.0 : c, m); /* asked again: one long series serves all */
+        if (c > m->greatest_c && !eoc_pair_is_quick(map->e, m, 1.0 - c)) {
+            eoc_moments_expand(map->e, m->asked > 0 ? 1.0 : c, m); /* asked again: one long series serves all */
         }
         const bool series_ends = m->num_hermite > 0 && m->residual == 0.0;
-        if (map->asked && !series_ends && more > WORTH_A_TABLE && c > 0.9 && c < 1.0) {
+        if (m->asked++ >= EOC_WORTH_A_TABLE && !series_ends && c > 0.9 && c < 1.0) {
             eoc_moments_tabulate(map->e, m);
         }
     }
-    map->asked = true;
     eoc_pair_fill(map->e, m, m, one_minus_c, one_minus_feature_c, dphi_dphi);
 }

@@ -27,11 +27,7 @@ const eoc_features *eoc_feature_map_at(eoc_feature_map *map, double log_u);
 /* E[phi]/sqrt(E[phi^2]) there. */
 double eoc_feature_map_mean(eoc_feature_map *map);
 
-/*
- * 1 - E[phi(u1) phi(u2)]/E[phi^2] and E[dphi(u1) dphi(u2)] there, of cosine 1 - one_minus_c. `more`: about how many
- * more pairs will be asked for at this variance.
- */
-void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, int more, double *one_minus_feature_c,
-                          double *dphi_dphi);
+/* 1 - E[phi(u1) phi(u2)]/E[phi^2] and E[dphi(u1) dphi(u2)] there, of cosine 1 - one_minus_c. */
+void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi);
 
 #endif

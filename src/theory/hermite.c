@@ -1,48 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "expectations.h"
 
+#include "eoc/vecmath.h"
+
 #include <math.h>
 
-enum { LANES = 8 };
-
 /* -- coefficients -- */
-
-/* Zero-weight nodes up to a whole number of lanes, so that the recurrence below runs on whole vectors. */
-static size_t pad_nodes(eoc_expectations *e)
-{
-    size_t n = e->rule->num_nodes;
-    for (; n % LANES != 0; n++) {
-        e->rule->z[n] = 0.0;
-        e->phi[n] = 0.0;
-    }
-    return n;
-}
-
-/* sum f psi over whole lanes */
-static double lane_sum(const double *f, const double *psi, size_t n)
-{
-    double sum[LANES] = {0.0};
-    for (size_t i = 0; i < n; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
-            sum[k] += f[i + k] * psi[i + k];
-        }
-    }
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
 
 /* psi_(n+1) = (z psi_n - sqrt(n) psi_(n-1))/sqrt(n+1) written over psi_(n-1); returns sum f psi_(n+1). */
 static double hermite_step(const double *z, const double *f, const double *psi, double *older, size_t num, int n)
 {
-    const double a = 1.0 / sqrt(n + 1.0), b = sqrt((double)n) * a;
-    double sum[LANES] = {0.0};
-    for (size_t i = 0; i < num; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
-            const double next = a * z[i + k] * psi[i + k] - b * older[i + k];
-            older[i + k] = next;
-            sum[k] += f[i + k] * next;
-        }
-    }
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    const double a = 1.0 / sqrt(n + 1.0);
+    return eoc_vec_recur(a, z, psi, sqrt((double)n) * a, older, f, num);
+}
+
+static double sum_of(const double *f, const double *psi, size_t n)
+{
+    double sum = 0.0;
+    eoc_vec_dots(psi, n, 1, f, n, &sum);
+    return sum;
 }
 
 void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m)
@@ -59,18 +35,18 @@ void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m)
 
     /* The functions psi_n have wave numbers up to sqrt(n) and reach to 2 sqrt(n), under exp(-z^2/4). */
     eoc_expectations_place(e, m->q, most > 16 ? 12.0 : 10.0, most > 100 ? 0.8 : 1.2, 0, false);
-    const size_t n = pad_nodes(e);
+    const size_t n = e->rule->num_nodes;
     const double scale = exp(-0.5 * m->log_phi2);
     const double slope_scale = exp(m->log_phi2) / (m->q * m->mu_1);
     double *f = e->work;
     for (size_t i = 0; i < n; i++) {
-        f[i] = i < e->rule->num_nodes ? e->rule->weight[i] * e->phi[i] * scale : 0.0;
+        f[i] = e->rule->weight[i] * e->phi[i] * scale;
         e->psi[0][i] = 1.0;
         e->psi[1][i] = e->rule->z[i];
     }
     const bool odd = e->act.kind->odd;
-    m->hermite[0] = odd ? 0.0 : lane_sum(f, e->psi[0], n);
-    m->hermite[1] = lane_sum(f, e->psi[1], n);
+    m->hermite[0] = odd ? 0.0 : sum_of(f, e->psi[0], n);
+    m->hermite[1] = sum_of(f, e->psi[1], n);
     double residual = 1.0 - m->hermite[0] * m->hermite[0] - m->hermite[1] * m->hermite[1];
     double slope_residual = 1.0 - slope_scale * m->hermite[1] * m->hermite[1];
     int num = 2;

@@ -149,8 +149,18 @@ static double attracting_one_minus_c(c_context *map, double chi_1)
         high = low;
         gap_high = gap_low;
     }
-    eoc_moments_expand(map->e, 1.0, map->m);
+    if (!eoc_pair_is_quick(map->e, map->m, 0.5 * high)) {
+        eoc_moments_expand(map->e, 1.0, map->m);
+    }
     return eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, high, gap_high, 0.5 * high);
+}
+
+/* Likewise where every pair is quick: no series, and fewer of them. */
+static double quick_attracting_one_minus_c(c_context *map, double chi_1)
+{
+    double slope = 0.0;
+    const double gap_high = c_gap(1.0, &slope, map);
+    return gap_high >= 0.0 ? 1.0 : eoc_find_root(c_gap, map, 0.0, chi_1 - 1.0, 1.0, gap_high, fmin(0.5, chi_1 - 1.0));
 }
 
 /*
@@ -166,7 +176,10 @@ static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, double 
         c_context map = {.e = e, .m = m, .sigma_w2 = sigma_w2, .feature_share = sigma_w2 * exp(m->log_phi2 - m->log_q)};
         /* An odd phi without biases keeps c = 0: said here, or rounding would say 1e-9. */
         const bool stays_at_zero = e->act.kind->odd && sigma_b2 == 0.0;
-        const double one_minus_c = stays_at_zero ? 1.0 : attracting_one_minus_c(&map, out->chi_1);
+        const bool quick = eoc_pair_is_quick(e, m, 1.0) && eoc_pair_is_quick(e, m, 1e-6);
+        const double one_minus_c = stays_at_zero ? 1.0
+                                   : quick       ? quick_attracting_one_minus_c(&map, out->chi_1)
+                                                 : attracting_one_minus_c(&map, out->chi_1);
         double dphi_dphi = 0.0;
         eoc_pair_fill(e, m, m, one_minus_c, NULL, &dphi_dphi);
         out->status |= EOC_THEORY_CHAOTIC;
@@ -365,23 +378,6 @@ double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1)
     return point->mu_2 / (point->mu_1 * point->mu_1) - 1.0 - s_1;
 }
 
-/* sum J_i^2 exp(-x_i^2/(2 q)) over the jumps of dphi. */
-static double weigh_jumps(const eoc_activation *act, double q)
-{
-    double sum = 0.0;
-    for (int i = 0; i < act->kind->num_kinks; i++) {
-        const double at = act->kind->kinks[i], h = 1e-9;
-        const double jump = eoc_activation_dphi(act, at + h) - eoc_activation_dphi(act, at - h);
-        if (fabs(jump) > 1e-6) { /* less is the slope of a phi whose second derivative alone jumps */
-            const double before = eoc_activation_dphi(act, at - 2.0 * h),
-                         after = eoc_activation_dphi(act, at + 2.0 * h);
-            const double at_kink = 2.0 * jump - (after - before); /* straight lines to the kink itself */
-            sum += at_kink * at_kink * exp(-0.5 * at * at / q);
-        }
-    }
-    return sum;
-}
-
 eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, double q_star, eoc_decay *decay)
 {
     assert(sigma_w2 > 0.0 && q_star > 0.0 && isfinite(q_star));
@@ -391,7 +387,7 @@ eoc_status eoc_mean_field_decay(const eoc_activation *act, double sigma_w2, doub
     eoc_moments m;
     eoc_moments_fill(e, log(q_star), &m);
     if (fabs(sigma_w2 * m.mu_1 - 1.0) <= 1e-8) {
-        const double jumps = weigh_jumps(act, q_star);
+        const double jumps = eoc_moments_jumps(e, q_star);
         const double curvature = jumps > 0.0 || act->kind->scale_invariant ? 0.0 : eoc_moments_curvature(e, &m);
         if (jumps > 0.0) {
             const double share = PI * 3.0 / (sigma_w2 * jumps);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "expectations.h"
+#include "rules.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,7 +9,7 @@ static const double PI = 3.14159265358979323846;
 /* -- phi of two slopes -- */
 
 /* (sin t - t cos t), without the cancellation at small t: sum_k (-1)^(k+1) 2k t^(2k+1)/(2k+1)!. */
-static double sin_minus_t_cos(double t)
+double eoc_sin_minus_t_cos(double t)
 {
     if (t > 0.5) {
         return sin(t) - t * cos(t);
@@ -31,7 +31,7 @@ static void fill_homogeneous_pair(const eoc_moments *m1, const eoc_moments *m2, 
     const double angle = 2.0 * asin(fmin(1.0, sqrt(0.5 * one_minus_c)));
     const double bend = (a1 - b1) * (a2 - b2), straight = 0.5 * (a1 * b2 + a2 * b1);
     if (one_minus_feature_c) {
-        const double half_minus_k = 0.5 * one_minus_c - sin_minus_t_cos(angle) / (2.0 * PI);
+        const double half_minus_k = 0.5 * one_minus_c - eoc_sin_minus_t_cos(angle) / (2.0 * PI);
         const double drop = bend * half_minus_k + straight * one_minus_c;
         /* Slopes that differ (one of the two variances tiny, the other huge) leave a deficit at c = 1 too. */
         const double norm = sqrt(m1->mu_1) * sqrt(m2->mu_1);
@@ -89,8 +89,8 @@ static void pair_row(double u1, const double *y, const double *u2, double *f, si
     }
 }
 
-static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
-                                 double *one_minus_feature_c, double *dphi_dphi)
+static void fill_adaptive_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                               double *one_minus_feature_c, double *dphi_dphi)
 {
     const eoc_activation_kind *kind = e->act.kind;
     const double c = 1.0 - one_minus_c;
@@ -116,6 +116,50 @@ static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, con
     }
     if (dphi_dphi) {
         *dphi_dphi = values[context.feature].value;
+    }
+}
+
+bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c)
+{
+    return m->regime != EOC_REGIME_GENERAL || eoc_lattice_serves(e, m, one_minus_c) ||
+           eoc_tails_serve(e->tails, m, one_minus_c) || eoc_corners_serve(e, one_minus_c);
+}
+
+/* By the quick rules where one of them serves. */
+static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                                 double *one_minus_feature_c, double *dphi_dphi)
+{
+    eoc_pair_values values;
+    if (m1->log_q == m2->log_q &&
+        (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values) ||
+         eoc_corners_pair(e, m1, one_minus_c, &values))) {
+        if (one_minus_feature_c) {
+            *one_minus_feature_c = values.one_minus_feature_c;
+        }
+        if (dphi_dphi) {
+            *dphi_dphi = values.dphi_dphi;
+        }
+        return;
+    }
+    fill_adaptive_pair(e, m1, m2, one_minus_c, one_minus_feature_c, dphi_dphi);
+}
+
+/*
+ * So near 1 that the map is its derivative, and what jumps of dphi add: with K their weight and angle arccos c,
+ * E[dphi dphi] = mu_1 - K angle/(2 pi), and one integration more for E[phi phi]. What else there is is of the order of
+ * q (1 - c).
+ */
+static void fill_nearest_pair(const eoc_expectations *e, const eoc_moments *m, double one_minus_c,
+                              double *one_minus_feature_c, double *dphi_dphi)
+{
+    const double angle = 2.0 * asin(sqrt(0.5 * one_minus_c));
+    const double jumps = m->regime == EOC_REGIME_GENERAL ? eoc_moments_jumps(e, m->q) / (2.0 * PI) : 0.0;
+    if (one_minus_feature_c) {
+        *one_minus_feature_c =
+            (one_minus_c * m->mu_1 - jumps * eoc_sin_minus_t_cos(angle)) * exp(m->log_q - m->log_phi2);
+    }
+    if (dphi_dphi) {
+        *dphi_dphi = m->mu_1 - jumps * angle;
     }
 }
 
@@ -192,14 +236,8 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
         return;
     }
     const bool equal = m1->log_q == m2->log_q;
-    /* So near 1 that the map is its derivative; corrections are of the order of the root of 1 - c, or less. */
-    if (equal && one_minus_c < 1e-22) {
-        if (one_minus_feature_c) {
-            *one_minus_feature_c = one_minus_c * m1->mu_1 * exp(m1->log_q - m1->log_phi2);
-        }
-        if (dphi_dphi) {
-            *dphi_dphi = m1->mu_1;
-        }
+    if (equal && one_minus_c * (1.0 + m1->q) < 1e-14) {
+        fill_nearest_pair(e, m1, one_minus_c, one_minus_feature_c, dphi_dphi);
         return;
     }
     if (m1->regime == EOC_REGIME_CONSTANT && m2->regime == EOC_REGIME_CONSTANT) {

@@ -187,8 +187,7 @@ static void see_pairs(iteration *it, int layer, bool of_features)
         it->pair_feature[p] = NAN;
         it->pair_slope[p] = f->mu_1;
         if (!isnan(one_minus_c)) {
-            eoc_feature_map_pair(map, one_minus_c, c->num_pairs * (c->max_depth - layer), &it->pair_feature[p],
-                                 &it->pair_slope[p]);
+            eoc_feature_map_pair(map, one_minus_c, &it->pair_feature[p], &it->pair_slope[p]);
         }
     }
 }

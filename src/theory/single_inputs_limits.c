@@ -30,7 +30,7 @@ typedef struct {
 static double next_one_minus_c(const c_context *c, double one_minus_c, double *slope)
 {
     double feature = 0.0, dphi_dphi = 0.0;
-    eoc_feature_map_pair(c->map, one_minus_c * c->share_before, 100, &feature, &dphi_dphi);
+    eoc_feature_map_pair(c->map, one_minus_c * c->share_before, &feature, &dphi_dphi);
     *slope = c->shares.skip + c->shares.phi * c->law->block.keep * c->share_before * c->pair_slope_unit * dphi_dphi;
     return eoc_one_minus_c_next(c->law, &c->shares, one_minus_c, feature);
 }
@@ -221,7 +221,7 @@ static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, do
         const double at = low < 1e-3 * high ? sqrt(low * high) : 0.5 * (low + high);
         double feature = 0.0, dphi_dphi = 0.0;
         if (law->block.norm.rule == EOC_NORM_LAYER) {
-            eoc_feature_map_pair(map, at, 100, &feature, &dphi_dphi);
+            eoc_feature_map_pair(map, at, &feature, &dphi_dphi);
         } else {
             feature = far_one_minus_feature_c(&law->passed, at);
         }

@@ -138,6 +138,84 @@ static void reference_trajectories(void **state)
     assert_int_equal(rows, 35);
 }
 
+/* One pair through one layer of weight variance 1: 1 - c of the activations over that of the inputs, and the cosine of
+ * gradients. (A cosine near 1 is a double: its distance from 1 is what the double says.) */
+static void look_at_pair(const eoc_activation *act, double q, double correlation, double *ratio, double *gradient_c)
+{
+    const double count = 2.0;
+    const eoc_theory_pair pair = {.correlation = correlation, .count = 2.0};
+    const eoc_theory_inputs inputs = {
+        .num_variances = 1, .variances = &q, .counts = &count, .num_pairs = 1, .pairs = &pair};
+    eoc_curves *curves = NULL;
+    assert_int_equal(eoc_curves_create(act, 1.0, 0.0, &inputs, 2, &curves), EOC_OK);
+    const int first = 1, second = 2;
+    double one_minus_c = 0.0;
+    eoc_curve_rows gradient = {.gradient_c = gradient_c}, signal = {.one_minus_c = &one_minus_c};
+    eoc_curves_fill(curves, 1, &first, 1, -1.0, &gradient);
+    eoc_curves_fill(curves, 2, &second, 1, -1.0, &signal);
+    *ratio = one_minus_c / (1.0 - correlation);
+    eoc_curves_destroy(&curves);
+}
+
+/* pairs.csv, by mpmath: every rule for pairs, at small and large variances, near c = 1 and far from it. */
+static void reference_pairs(void **state)
+{
+    (void)state;
+    FILE *file = open_reference("pairs.csv");
+    char name[64];
+    double v[4];
+    int rows = 0;
+    while (read_row(file, name, 4, v)) {
+        const eoc_activation act = activation(name);
+        double ratio = 0.0, gradient_c = 0.0;
+        look_at_pair(&act, v[0], 1.0 - v[1], &ratio, &gradient_c);
+        CHECK_RELATIVE(ratio, v[2] / v[1], 2e-12);
+        CHECK_NEAR(gradient_c, v[3], 2e-12);
+        rows++;
+    }
+    fclose(file);
+    assert_int_equal(rows, 64);
+}
+
+/* sin: E[sin u1 sin u2] = exp(-q) sinh(q c), of cosines cosh. */
+static void sine_kernel(void **state)
+{
+    (void)state;
+    static const double variances[] = {1e-3, 0.3, 1.0, 4.0, 20.0, 100.0};
+    static const double correlations[] = {-0.9, -0.2, 0.3, 0.8, 0.99, 0.99999};
+    const eoc_activation act = activation("sin");
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t k = 0; k < 6; k++) {
+            const double q = variances[i], c = correlations[k];
+            double ratio = 0.0, gradient_c = 0.0;
+            look_at_pair(&act, q, c, &ratio, &gradient_c);
+            /* sinh q - sinh qc = 2 cosh(q (1 + c)/2) sinh(q (1 - c)/2) */
+            const double apart = 2.0 * cosh(0.5 * q * (1.0 + c)) * sinh(0.5 * q * (1.0 - c)) / sinh(q);
+            CHECK_RELATIVE(ratio, apart / (1.0 - c), 2e-12);
+            CHECK_NEAR(gradient_c, cosh(q * c) / cosh(q), 2e-12);
+        }
+    }
+}
+
+/* What was asked before leaves no trace, of the same activation or of others. */
+static void no_memory_of_other_points(void **state)
+{
+    (void)state;
+    for (int row = 0; row < eoc_activation_count(); row++) {
+        const eoc_activation act = activation(eoc_activation_row(row)->name), other = activation("gelu");
+        if (eoc_activation_check_theory(&act) != EOC_OK) {
+            continue;
+        }
+        double first[2], again[2], unused[2];
+        look_at_pair(&other, 3.0, 0.5, &unused[0], &unused[1]);
+        look_at_pair(&act, 12.0, 0.7, &first[0], &first[1]);
+        look_at_pair(&act, 90.0, 0.999, &unused[0], &unused[1]);
+        look_at_pair(&act, 0.01, -0.2, &unused[0], &unused[1]);
+        look_at_pair(&act, 12.0, 0.7, &again[0], &again[1]);
+        assert_memory_equal(first, again, sizeof first);
+    }
+}
+
 /* critical_line.csv has twelve digits; its bias variances come from a subtraction good to 1e-12 absolute. */
 static void reference_critical_line(void **state)
 {
@@ -830,6 +908,9 @@ int main(void)
         cmocka_unit_test(reference_points),
         cmocka_unit_test(reference_trajectories),
         cmocka_unit_test(reference_critical_line),
+        cmocka_unit_test(reference_pairs),
+        cmocka_unit_test(sine_kernel),
+        cmocka_unit_test(no_memory_of_other_points),
         cmocka_unit_test(critical_points_by_bias),
         cmocka_unit_test(critical_points_at_the_ends),
         cmocka_unit_test(half_stable_points),

@@ -77,8 +77,11 @@ ROWS = (
     *(convolutional(across, channels, steps, rounds) for across, channels, steps, rounds in (
         (7, 16, ((24, 120), (12, 40)), (3, 9)), (7, 64, ((6, 18), (4, 8)), (3, 9)),
         (14, 16, ((12, 36), (4, 20)), (3, 9)), (14, 64, ((6, 6), (4, 4)), (1, 5)))),
-    Row("theory-map", "eoc theory: 41 x 41 points, tanh, all quantities, curves of 100 layers", "1 s",
-        EocTheory(41, 100), unit=COMMAND),
+    Row("theory-map", "eoc theory: the 41 x 41 points of Poole et al. 2016, tanh, all quantities, curves of 50 layers", "1 s",
+        EocTheory(41, 50), unit=COMMAND),
+    Row("theory-map-gelu", "the same for gelu, whose signals diverge over most of the map", "1 s", EocTheory(41, 50, "gelu"),
+        unit=COMMAND),
+    Row("theory-map-kinks", "the same for hard_tanh, which has kinks", "1 s", EocTheory(41, 50, "hard_tanh"), unit=COMMAND),
     Row("two-ranks", "two ranks on two cores beside one rank, gaussian, explicit, N = 400, L = 100", "1.9 times one rank",
         EocRun(2, 400, 100, (48, 240)), EocRun(1, 400, 100, (48, 240)), unit=RUN, rounds=(2, 7)),
 )

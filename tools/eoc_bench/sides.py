@@ -159,19 +159,21 @@ class EocRun:
 
 @dataclass
 class EocTheory:
-    """eoc theory of a map: the whole command."""
+    """eoc theory of the map of Poole et al. 2016: the whole command."""
 
     points: int  # on each of both axes
     depth: int
+    activation: str = ACTIVATION
 
     program = "eoc"
 
     def describe(self):
-        return f"eoc theory, {ACTIVATION}, {self.points} x {self.points} points, L = {self.depth}, float64"
+        return f"eoc theory, {self.activation}, {self.points} x {self.points} points, L = {self.depth}, float64"
 
     def start(self, bench, quick):
-        grid = {"activation": ACTIVATION, "depth": self.depth, "width": 1000,
-                "weight_variance": f"linspace(0.5, 4, {self.points})", "bias_variance": f"linspace(0, 0.2, {self.points})"}
+        grid = {"activation": self.activation, "depth": self.depth, "width": 1000,
+                "weight_variance": f"square(linspace(1, 5, {self.points}))",
+                "bias_variance": f"square(linspace(0, 4, {self.points}))"}
         self.sweep, self.result = write_sweep(bench, sweep_text(grid, None, JACOBIAN))
         self.command = [bench.program, "theory", "--overwrite", "-o", self.result, self.sweep]
 
