@@ -86,20 +86,23 @@ typedef struct {
     eoc_weights *weights;
     double *bias;    /* (width) scratch */
     double *scratch; /* (columns, features * width), where the network needs it */
-    double *gram;    /* (inputs, inputs) scratch */
+    double *gram;    /* (eoc_layer_gram_doubles) scratch */
+    double *patches; /* (patch_doubles) scratch of convolutions: see eoc_layer_patch_doubles */
+    size_t patch_doubles;
     /* On the way back the means and variances of a batch are constants: gradients are those of one input at a time. */
     bool held;
 } eoc_layer_tools;
 
 /** What a layer leaves of its forward pass, in memory of the caller: z for statistics, the rest for the way back. */
 typedef struct {
-    eoc_batch z;                 /* z^l of the inputs; its memory has room for the tangents behind */
-    double *slope;               /* (columns, features * width): dh/dz; NULL: not wanted, and then no tangents come */
-    double *input_gram;          /* (columns, columns): inner products of the inputs that W^l multiplied, ... */
-    int64_t input_gram_exponent; /* ... times 2^this */
-    void *kept;                  /* (kept_bytes): of the sampler */
-    void *second_kept;           /* (kept_bytes): of the sampler, for a layer's second matrix */
-    double *norm;                /* (eoc_norm_doubles): of a normalization */
+    eoc_batch z;            /* z^l of the inputs; its memory has room for the tangents behind */
+    double *slope;          /* (columns, features * width): dh/dz; NULL: not wanted, and then no tangents come */
+    double *noted;          /* (eoc_layer_noted_doubles): of what W^l multiplied, for the gradient by it: ... */
+    int64_t noted_exponent; /* ... times 2^this ... */
+    int noted_width;        /* ... inner products of vectors of so many values, or the vectors themselves */
+    void *kept;             /* (kept_bytes): of the sampler */
+    void *second_kept;      /* (kept_bytes): of the sampler, for a layer's second matrix */
+    double *norm;           /* (eoc_norm_doubles): of a normalization */
 } eoc_layer;
 
 /** What the layers of a network take beside those of a plain one with one feature a unit (all zero). */
@@ -108,6 +111,7 @@ typedef struct {
     bool normalized, second_matrix, scratch;
     bool coupled;        /* the inputs of a batch act on each other: a tangent is one of the whole batch */
     int positions, taps; /* of a convolution; 0 stands for 1 */
+    int drawn_taps;      /* of those that a matrix of the samplers has: 1 where only the centre is drawn */
 } eoc_layer_needs;
 
 /** z^(l+1) = skip z^l + branch (W phi(z^l) + b) from z^1 = W x + b, phi's argument normalized or not: see gates.h. */
@@ -220,6 +224,13 @@ eoc_matrix eoc_network_matrix(const eoc_network *network, int l, uint32_t which)
  * Errors as eoc_weights_draw.
  */
 eoc_status eoc_network_draw(const eoc_network *network, const eoc_matrix *matrix, eoc_weights *weights, double *out);
+
+/** Doubles that a layer notes for the gradient of its weights, and of the scratch memory for that gradient. */
+double eoc_layer_noted_doubles(const eoc_layer_needs *needs, int inputs, int width);
+double eoc_layer_gram_doubles(const eoc_layer_needs *needs, int inputs, int width);
+
+/** Doubles of the least scratch memory for products over space of so many columns; more is of no use. 0: no space. */
+double eoc_layer_patch_doubles(const eoc_layer_needs *needs, double columns, int width);
 
 /** What serves both. */
 eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b);

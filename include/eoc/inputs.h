@@ -30,6 +30,10 @@ typedef struct {
     int (*num_inputs)(const eoc_inputs *inputs);
     /** x (num_inputs, width), drawn from the network's key; mean over inputs of |x|^2/width is `variance`. */
     void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);
+    /** x (num_inputs, positions, channels) of networks with more than one position; NULL: fill, all of them a vector.
+     */
+    void (*fill_space)(const eoc_inputs *inputs, eoc_key key, const eoc_geometry *geometry, int channels,
+                       double variance, double *x);
     /**
      * The classes of ordered pairs x != y that theory needs, the first that of inputs 0 and 1; returns how many. With
      * `pairs` NULL they are only counted. Variances are by number of the input where `shares` has them, else all 0.
@@ -49,15 +53,21 @@ typedef struct {
  * isometry of their span that is uniformly distributed and drawn anew for every network; N is at least their number.
  * With `variance` given every image is scaled by a factor of its own, so that cosines stay.
  *
+ * A convolution has them in its space, n/positions values f of every block of an image at a position: an image of side
+ * s x side and as many columns is cut into side x side blocks of s x s pixels, in one dimension all pixels, row by row,
+ * into `side` pieces. The values of a block, channel by channel, row by row, and zeros behind them are the C >= f
+ * channels at its position, times sqrt(C/f): |h(p)|^2/C is the block's mean square.
+ *
  * Source: the first layer's covariance sigma_w^2 x.x'/n + sigma_b^2 of Lee et al. 2018, arXiv:1711.00165.
  */
 typedef struct {
     int count, features;
-    double variance; /* mean over images of their mean square, as preprocessed */
-    bool alike;      /* shares are all 1 */
-    double *shares;  /* (count) mean square of each as an input, over their mean */
-    double *units;   /* (count, features) scaled to mean square 1 */
-    double *factor;  /* (count, count), lower triangular: units/sqrt(features) = factor Q with Q orthonormal, in rows */
+    int rows, columns; /* of one, as eoc_data has them */
+    double variance;   /* mean over images of their mean square, as preprocessed */
+    bool alike;        /* shares are all 1 */
+    double *shares;    /* (count) mean square of each as an input, over their mean */
+    double *units;     /* (count, features) scaled to mean square 1 */
+    double *factor; /* (count, count), lower triangular: units/sqrt(features) = factor Q with Q orthonormal, in rows */
 } eoc_images;
 
 /** The keys under `probe.inputs:`, and what they stand for. A value; images are borrowed. */
@@ -77,11 +87,18 @@ struct eoc_inputs {
 int eoc_input_kind_count(void);
 const eoc_input_kind *eoc_input_kind_row(int row);
 
+/** The inputs of a network, x (num_inputs, positions, width): by fill, or where there is a space by fill_space. */
+void eoc_inputs_fill(const eoc_inputs *inputs, const eoc_network *network, double variance, double *x);
+
+/** The direction u of an interval in space, x = t u: |u|^2 = n, uniformly distributed. */
+void eoc_interval_direction(eoc_key key, int n, double *u);
+
 /** Scalar t_k of point k of an interval: evenly spaced, both ends among them. */
 double eoc_interval_point(const eoc_inputs *inputs, int k);
 
 /**
- * Whether a data set of these sizes serves: enough training samples, and no network of the grid too narrow.
+ * Whether a data set of these sizes serves: enough training samples, images that every convolution of the grid can cut
+ * into blocks, and no network of the grid too narrow.
  *
  * @param sizes  every field of the data but the arrays is read; eoc_dataset_sizes finds them
  * @return EOC_ERR_USAGE with a sentence that names the key

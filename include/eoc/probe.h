@@ -138,12 +138,15 @@ void eoc_probe_workspace_destroy(eoc_probe_workspace **workspace);
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width);
 
 /**
- * Columns of the vectors u of the statistic jacobian: one a vector, or where the inputs of a batch are coupled as many
- * as inputs. 0 when it is not asked for.
+ * How many vectors as long as an input the vectors u of the statistic jacobian are: one each, or where the inputs of a
+ * batch are coupled as many as inputs. 0 when it is not asked for.
  */
 int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs);
 
-/** The dimension `mode` of a file: the least of the greatest width and spectrum_modes; 0 without that statistic. */
+/** Columns that go through a layer together: inputs and tangents, of a convolution at each of its positions. */
+int eoc_probe_columns(const eoc_probe *probe, const eoc_layer_needs *needs);
+
+/** The dimension `mode` of a file: the least of the greatest width, times positions, and spectrum_modes; 0 without that statistic. */
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 
 /** The dimensions `input` and `lag` (from 0) of a file; 0 without the statistics along an interval that have them. */

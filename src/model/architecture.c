@@ -111,5 +111,6 @@ eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b)
                              .scratch = a.scratch || b.scratch,
                              .coupled = a.coupled || b.coupled,
                              .positions = a.positions > b.positions ? a.positions : b.positions,
-                             .taps = a.taps > b.taps ? a.taps : b.taps};
+                             .taps = a.taps > b.taps ? a.taps : b.taps,
+                             .drawn_taps = a.drawn_taps > b.drawn_taps ? a.drawn_taps : b.drawn_taps};
 }

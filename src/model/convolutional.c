@@ -68,12 +68,18 @@ static eoc_block block(const eoc_network *network)
     return layers_of(network)->block(network);
 }
 
+static eoc_matrix weights(const eoc_network *network, int l)
+{
+    return layers_of(network)->weights(network, l);
+}
+
 static eoc_layer_needs needs(const eoc_network *network)
 {
     const eoc_geometry g = geometry(network);
     eoc_layer_needs needs = layers_of(network)->needs(network);
     needs.positions = eoc_geometry_positions(&g);
     needs.taps = eoc_geometry_taps(&g);
+    needs.drawn_taps = weights(network, 1).taps;
     return needs;
 }
 
@@ -85,11 +91,6 @@ static int width(const eoc_network *network, int l)
 static eoc_layer_form form(const eoc_network *network, int l)
 {
     return layers_of(network)->form(network, l);
-}
-
-static eoc_matrix weights(const eoc_network *network, int l)
-{
-    return layers_of(network)->weights(network, l);
 }
 
 static void forward(const eoc_network *network, const eoc_layer_tools *tools, int l, eoc_signals *h, eoc_layer *layer)

@@ -52,9 +52,8 @@ static void forward(const eoc_network *network, const eoc_layer_tools *tools, in
     const eoc_matrix matrix = weights(network, l);
     const eoc_norm norm = eoc_network_norm(network);
     const int inputs = h->inputs.columns, riders = eoc_network_riders(network, inputs);
-    eoc_linalg_gram(h->inputs.values, inputs, h->inputs.width, layer->input_gram);
-    layer->input_gram_exponent = 2 * h->inputs.exponent;
-    eoc_layer_apply(tools, &matrix, h->inputs.values, layer->z.values, eoc_signals_columns(h), layer->kept);
+    eoc_layer_note_inputs(network, &h->inputs, layer);
+    eoc_layer_apply(network, tools, &matrix, h->inputs.values, layer->z.values, eoc_signals_columns(h), layer->kept);
     layer->z.exponent = h->inputs.exponent;
     eoc_layer_add_bias(network, tools, l, 0, &layer->z);
 
@@ -88,11 +87,11 @@ static void push_tangents(const eoc_network *network, const eoc_layer_tools *too
     if (twice) {
         memcpy(out->values, in->values, sizeof(double) * eoc_batch_size(in));
     }
-    eoc_layer_apply(tools, &matrix, twice ? out->values : in->values, t.values, in->columns, layer->kept);
+    eoc_layer_apply(network, tools, &matrix, twice ? out->values : in->values, t.values, in->columns, layer->kept);
     if (norm.rule != EOC_NORM_NONE) {
-        eoc_norm_derivative(&norm, layer->z.columns, 1, layer->norm, &t);
+        eoc_norm_derivative(&norm, layer->z.columns, eoc_network_positions(network), layer->norm, &t);
     }
-    eoc_layer_expand(network, layer->slope, 1, &t, out);
+    eoc_layer_expand(network, layer->slope, eoc_network_positions(network), &t, out);
 }
 
 static void backward_activation(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
@@ -107,11 +106,11 @@ static void backward_weights(const eoc_network *network, const eoc_layer_tools *
 {
     const eoc_matrix matrix = weights(network, l);
     if (log_weight_gradient_q) {
-        *log_weight_gradient_q = eoc_layer_log_weight_gradient_q(tools, layer, &dz->inputs, width(network, l - 1));
+        *log_weight_gradient_q = eoc_layer_log_weight_gradient_q(network, tools, layer, &dz->inputs);
     }
     if (dh) {
-        eoc_layer_apply_transposed(tools, &matrix, dz->inputs.values, dh->inputs.values, eoc_signals_columns(dz),
-                                   layer->kept);
+        eoc_layer_apply_transposed(network, tools, &matrix, dz->inputs.values, dh->inputs.values,
+                                   eoc_signals_columns(dz), layer->kept);
         eoc_signals_set_width(dh, width(network, l - 1));
         dh->inputs.exponent = dz->inputs.exponent;
         dh->tangents.exponent = dz->tangents.exponent;

@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static const double LOG_2 = 0.69314718055994530942;
-
 /* Below 2^-LINEAR_EXPONENT every phi with phi(0) = 0 is linear on either side of 0 to far beyond rounding. */
 enum { LINEAR_EXPONENT = 200 };
 
@@ -107,21 +105,34 @@ static void unfold(double *x, int n, int columns)
     }
 }
 
-void eoc_layer_apply(const eoc_layer_tools *tools, const eoc_matrix *matrix, double *x, double *y, int columns,
-                     void *kept)
+static int taps_of(const eoc_matrix *matrix)
 {
-    if (matrix->mirrored) {
-        fold(x, matrix->fan_in, columns);
-    }
-    tools->sampler->apply(tools->weights, matrix, x, y, columns, kept);
+    return matrix->taps > 1 ? matrix->taps : 1;
 }
 
-void eoc_layer_apply_transposed(const eoc_layer_tools *tools, const eoc_matrix *matrix, const double *y, double *x,
-                                int columns, const void *kept)
+void eoc_layer_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix, double *x,
+                     double *y, int columns, void *kept)
 {
-    tools->sampler->apply_transposed(tools->weights, matrix, y, x, columns, kept);
     if (matrix->mirrored) {
-        unfold(x, matrix->fan_in, columns);
+        fold(x, matrix->fan_in / taps_of(matrix), columns);
+    }
+    if (taps_of(matrix) > 1) {
+        eoc_space_apply(network, tools, matrix, x, y, columns, kept);
+    } else {
+        tools->sampler->apply(tools->weights, matrix, x, y, columns, kept);
+    }
+}
+
+void eoc_layer_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
+                                const double *y, double *x, int columns, const void *kept)
+{
+    if (taps_of(matrix) > 1) {
+        eoc_space_apply_transposed(network, tools, matrix, y, x, columns, kept);
+    } else {
+        tools->sampler->apply_transposed(tools->weights, matrix, y, x, columns, kept);
+    }
+    if (matrix->mirrored) {
+        unfold(x, matrix->fan_in / taps_of(matrix), columns);
     }
 }
 
@@ -303,31 +314,6 @@ void eoc_layer_back_to_z(const eoc_network *network, const eoc_layer_tools *tool
         }
         eoc_norm_derivative(&norm, inputs, riders, layer->norm, &d->tangents);
     }
-}
-
-/* -- gradients of weights -- */
-
-double eoc_layer_log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_layer *layer, const eoc_batch *dz,
-                                       int fan_in)
-{
-    double *const gram = tools->gram;
-    eoc_linalg_gram(dz->values, dz->columns, dz->width, gram);
-    const size_t n = (size_t)dz->columns * (size_t)dz->columns;
-    /* The two Gram matrices may each be near the ends of the range: bring them near 1 before they meet. */
-    double max_dz = 0.0, max_h = 0.0;
-    for (size_t i = 0; i < n; i += (size_t)dz->columns + 1) {
-        max_dz = gram[i] > max_dz ? gram[i] : max_dz;
-        max_h = layer->input_gram[i] > max_h ? layer->input_gram[i] : max_h;
-    }
-    if (max_dz == 0.0 || max_h == 0.0) {
-        return -INFINITY;
-    }
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (gram[i] / max_dz) * (layer->input_gram[i] / max_h);
-    }
-    return log(sum / ((double)dz->width * fan_in)) + log(max_dz) + log(max_h) +
-           LOG_2 * (double)(2 * dz->exponent + layer->input_gram_exponent);
 }
 
 /* -- gates -- */

@@ -105,13 +105,16 @@ void eoc_norm_derivative_held(const eoc_norm *norm, int inputs, double *state, e
 /** The square matrix of a layer, or one that meets its features. */
 eoc_matrix eoc_layer_matrix(const eoc_network *network, int l, uint32_t tensor, bool of_features);
 
-/** x (columns, fan_in) through W to y (columns, fan_out). Where W is mirrored x is twice as long, and spent. */
-void eoc_layer_apply(const eoc_layer_tools *tools, const eoc_matrix *matrix, double *x, double *y, int columns,
-                     void *kept);
+/**
+ * x (columns, channels) through W to y (columns, fan_out), the columns those of all positions of one input after the
+ * other; channels is fan_in by the taps of W. Where W is mirrored x is twice as long, and spent.
+ */
+void eoc_layer_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix, double *x,
+                     double *y, int columns, void *kept);
 
-/** y (columns, fan_out) back to x (columns, fan_in, or twice that). */
-void eoc_layer_apply_transposed(const eoc_layer_tools *tools, const eoc_matrix *matrix, const double *y, double *x,
-                                int columns, const void *kept);
+/** y (columns, fan_out) back to x (columns, channels, or twice that). */
+void eoc_layer_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
+                                const double *y, double *x, int columns, const void *kept);
 
 /** z += b for every column; `which` of the layer's bias vectors. */
 void eoc_layer_add_bias(const eoc_network *network, const eoc_layer_tools *tools, int l, uint32_t which, eoc_batch *z);
@@ -139,12 +142,27 @@ bool eoc_network_has_gates(const eoc_network *network);
 /** How many inputs the tangents of a network ride on. */
 int eoc_network_riders(const eoc_network *network, int inputs);
 
+/* -- space.c: as eoc_layer_apply, of a matrix with more than one tap that is not mirrored -- */
+
+void eoc_space_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
+                     const double *x, double *y, int columns, void *kept);
+void eoc_space_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
+                                const double *y, double *x, int columns, const void *kept);
+
+/** y (columns, width): what every position of x (columns, width) sees through a tap. */
+void eoc_space_gather_tap(const eoc_geometry *geometry, int tap, const double *x, double *y, int width, int columns);
+
+/* -- weight_gradient.c -- */
+
+/** Notes the vectors that W^l multiplies, for the gradient by it. */
+void eoc_layer_note_inputs(const eoc_network *network, const eoc_batch *x, eoc_layer *layer);
+
 /**
- * log of the mean square entry of sum_a dz_a x_a^t, of `fan_out` x `fan_in` entries: that is sum_ab (dz_a.dz_b)
- * (x_a.x_b)/(fan_out fan_in), the second factor from `layer`.
+ * log of the mean square entry of sum_a dz_a x_a^t, x_a the patches of the vectors that `layer` noted, with all taps of
+ * the kernel, be their weights zero: sum_ab (dz_a.dz_b) (x_a.x_b)/(fan_out fan_in).
  */
-double eoc_layer_log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_layer *layer, const eoc_batch *dz,
-                                       int fan_in);
+double eoc_layer_log_weight_gradient_q(const eoc_network *network, const eoc_layer_tools *tools, const eoc_layer *layer,
+                                       const eoc_batch *dz);
 
 /* -- the rows, each in its file -- */
 

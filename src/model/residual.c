@@ -105,17 +105,11 @@ static void *feature_kept(const block *b, const eoc_layer *layer)
     return b->form == EOC_FORM_FULL ? layer->second_kept : layer->kept;
 }
 
-static void note_gram(eoc_layer *layer, const eoc_batch *x)
-{
-    eoc_linalg_gram(x->values, x->columns, x->width, layer->input_gram);
-    layer->input_gram_exponent = 2 * x->exponent;
-}
-
 static void lift(const eoc_network *network, const eoc_layer_tools *tools, eoc_signals *h, eoc_layer *layer)
 {
     const eoc_matrix matrix = weights(network, 1);
-    note_gram(layer, &h->inputs);
-    eoc_layer_apply(tools, &matrix, h->inputs.values, layer->z.values, eoc_signals_columns(h), layer->kept);
+    eoc_layer_note_inputs(network, &h->inputs, layer);
+    eoc_layer_apply(network, tools, &matrix, h->inputs.values, layer->z.values, eoc_signals_columns(h), layer->kept);
     layer->z.exponent = h->inputs.exponent;
     eoc_layer_add_bias(network, tools, 1, 0, &layer->z);
     memcpy(h->inputs.values, layer->z.values,
@@ -139,8 +133,8 @@ static eoc_signals branch_forward(const eoc_network *network, const eoc_layer_to
         memcpy(u.inputs.values, h->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
     } else {
         const eoc_matrix w = weights(network, l);
-        note_gram(layer, &h->inputs);
-        eoc_layer_apply(tools, &w, h->inputs.values, u.inputs.values, columns, layer->kept);
+        eoc_layer_note_inputs(network, &h->inputs, layer);
+        eoc_layer_apply(network, tools, &w, h->inputs.values, u.inputs.values, columns, layer->kept);
         eoc_layer_add_bias(network, tools, l, 0, &u.inputs);
     }
     if (norm.rule != EOC_NORM_NONE) {
@@ -158,9 +152,9 @@ static eoc_signals branch_forward(const eoc_network *network, const eoc_layer_to
     }
     const eoc_matrix v = feature_matrix(network, l);
     if (b->form == EOC_FORM_PRE_ACTIVATION) {
-        note_gram(layer, &f.inputs);
+        eoc_layer_note_inputs(network, &f.inputs, layer);
     }
-    eoc_layer_apply(tools, &v, f.inputs.values, u.inputs.values, columns, feature_kept(b, layer));
+    eoc_layer_apply(network, tools, &v, f.inputs.values, u.inputs.values, columns, feature_kept(b, layer));
     u.inputs.exponent = f.inputs.exponent;
     u.tangents.exponent = f.tangents.exponent;
     eoc_layer_add_bias(network, tools, l, b->form == EOC_FORM_FULL ? 1 : 0, &u.inputs);
@@ -194,19 +188,19 @@ static void push_tangents(const eoc_network *network, const eoc_layer_tools *too
     if (l > 1 && b.form == EOC_FORM_PRE_ACTIVATION) {
         memcpy(out->values, in->values, bytes);
     } else {
-        eoc_layer_apply(tools, &w, in->values, out->values, columns, layer->kept);
+        eoc_layer_apply(network, tools, &w, in->values, out->values, columns, layer->kept);
     }
     if (l == 1) {
         return;
     }
     if (norm.rule != EOC_NORM_NONE) {
-        eoc_norm_derivative(&norm, layer->z.columns, 1, layer->norm, out);
+        eoc_norm_derivative(&norm, layer->z.columns, eoc_network_positions(network), layer->norm, out);
     }
     eoc_batch f = {.columns = columns, .values = tools->scratch};
-    eoc_layer_expand(network, layer->slope, 1, out, &f);
+    eoc_layer_expand(network, layer->slope, eoc_network_positions(network), out, &f);
     if (b.form != EOC_FORM_REDUCED) {
         const eoc_matrix v = feature_matrix(network, l);
-        eoc_layer_apply(tools, &v, f.values, out->values, columns, feature_kept(&b, layer));
+        eoc_layer_apply(network, tools, &v, f.values, out->values, columns, feature_kept(&b, layer));
         out->exponent = f.exponent;
         f = *out;
         f.values = tools->scratch;
@@ -233,10 +227,10 @@ static void copy_signals(const eoc_signals *from, eoc_signals *to)
 }
 
 /* log of the mean square gradient by W^l, given that by what W^l adds to, less the branch's factor. */
-static double log_weight_gradient_q(const eoc_layer_tools *tools, const eoc_layer *layer, const eoc_batch *d,
-                                    int fan_in, double branch)
+static double log_weight_gradient_q(const eoc_network *network, const eoc_layer_tools *tools, const eoc_layer *layer,
+                                    const eoc_batch *d, double branch)
 {
-    return eoc_layer_log_weight_gradient_q(tools, layer, d, fan_in) + 2.0 * log(branch);
+    return eoc_layer_log_weight_gradient_q(network, tools, layer, d) + 2.0 * log(branch);
 }
 
 static void backward_weights(const eoc_network *network, const eoc_layer_tools *tools, int l, const eoc_layer *layer,
@@ -247,11 +241,11 @@ static void backward_weights(const eoc_network *network, const eoc_layer_tools *
     const int columns = eoc_signals_columns(dz);
     if (l == 1) {
         if (log_gradient) {
-            *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, network->width, 1.0);
+            *log_gradient = log_weight_gradient_q(network, tools, layer, &dz->inputs, 1.0);
         }
         if (dh) {
             eoc_signals_set_width(dh, network->width);
-            eoc_layer_apply_transposed(tools, &w, dz->inputs.values, dh->inputs.values, columns, layer->kept);
+            eoc_layer_apply_transposed(network, tools, &w, dz->inputs.values, dh->inputs.values, columns, layer->kept);
             dh->inputs.exponent = dz->inputs.exponent;
             dh->tangents.exponent = dz->tangents.exponent;
         }
@@ -265,18 +259,19 @@ static void backward_weights(const eoc_network *network, const eoc_layer_tools *
         copy_signals(dz, &f);
     } else {
         const eoc_matrix v = feature_matrix(network, l);
-        eoc_layer_apply_transposed(tools, &v, dz->inputs.values, f.inputs.values, columns, feature_kept(&b, layer));
+        eoc_layer_apply_transposed(network, tools, &v, dz->inputs.values, f.inputs.values, columns,
+                                   feature_kept(&b, layer));
     }
     if (b.form == EOC_FORM_PRE_ACTIVATION && log_gradient) {
-        *log_gradient = log_weight_gradient_q(tools, layer, &dz->inputs, eoc_network_features(network), b.branch);
+        *log_gradient = log_weight_gradient_q(network, tools, layer, &dz->inputs, b.branch);
     }
     eoc_layer_back_to_z(network, tools, layer, &f);
     if (b.form != EOC_FORM_PRE_ACTIVATION && log_gradient) {
-        *log_gradient = log_weight_gradient_q(tools, layer, &f.inputs, network->width, b.branch);
+        *log_gradient = log_weight_gradient_q(network, tools, layer, &f.inputs, b.branch);
     }
     eoc_signals_set_width(dh, network->width);
     if (b.form != EOC_FORM_PRE_ACTIVATION) {
-        eoc_layer_apply_transposed(tools, &w, f.inputs.values, dh->inputs.values, columns, layer->kept);
+        eoc_layer_apply_transposed(network, tools, &w, f.inputs.values, dh->inputs.values, columns, layer->kept);
         memcpy(f.inputs.values, dh->inputs.values, sizeof(double) * (size_t)columns * (size_t)network->width);
     }
     copy_signals(dz, dh);

@@ -12,36 +12,40 @@
 
 /* -- whether they serve -- */
 
-/* The least width of the kinds of a grid that a value of its axis `width` stands for. */
-static eoc_status least_width(const eoc_grid *grid, int width, int *least)
+/* The architecture of a row of the grid's axis, as a network of no size. */
+static eoc_status architecture_at(const eoc_grid *grid, int row, eoc_network *network, int *positions)
 {
-    const eoc_axis *architectures = &grid->axes[EOC_AXIS_ARCHITECTURE], *activations = &grid->axes[EOC_AXIS_ACTIVATION];
+    *network = (eoc_network){.depth = 1, .width = 1};
+    EOC_TRY(eoc_architecture_find(grid->axes[EOC_AXIS_ARCHITECTURE].names[row], &network->architecture));
+    *positions = eoc_network_positions(network);
+    return EOC_OK;
+}
+
+/* The least width that a value of the axis `width` stands for, with the activations of the grid. */
+static eoc_status least_width(const eoc_grid *grid, const eoc_architecture *architecture, int width, int *least)
+{
+    const eoc_axis *activations = &grid->axes[EOC_AXIS_ACTIVATION];
     *least = width;
-    for (int i = 0; i < architectures->count; i++) {
-        for (int k = 0; k < activations->count; k++) {
-            eoc_architecture architecture;
-            eoc_activation activation;
-            EOC_TRY(eoc_architecture_find(architectures->names[i], &architecture));
-            EOC_TRY(eoc_activation_find(activations->names[k], &activation));
-            const int stands_for = eoc_network_width(&architecture, &activation, width);
-            *least = stands_for < *least ? stands_for : *least;
-        }
+    for (int k = 0; k < activations->count; k++) {
+        eoc_activation activation;
+        EOC_TRY(eoc_activation_find(activations->names[k], &activation));
+        const int stands_for = eoc_network_width(architecture, &activation, width);
+        *least = stands_for < *least ? stands_for : *least;
     }
     return EOC_OK;
 }
 
-eoc_status eoc_images_check(const eoc_inputs *inputs, const eoc_grid *grid, const eoc_data *sizes)
+/* Widths of networks whose inputs are vectors: room for the images, or for their span. */
+static eoc_status check_vectors(const eoc_inputs *inputs, const eoc_grid *grid, const eoc_architecture *architecture,
+                                const eoc_data *sizes)
 {
     const char *name = inputs->dataset.text;
     const eoc_axis *widths = &grid->axes[EOC_AXIS_WIDTH];
     const int needed = inputs->points < sizes->features ? inputs->points : sizes->features;
-    EOC_REQUIRE(inputs->points <= sizes->train_count, EOC_ERR_USAGE,
-                "probe.inputs.points: %d is more than the %d training samples of %s; accepted: up to that",
-                inputs->points, sizes->train_count, name);
     for (int i = 0; i < widths->count; i++) {
         const int width = (int)widths->values[i];
         int least = 0;
-        EOC_TRY(least_width(grid, width, &least));
+        EOC_TRY(least_width(grid, architecture, width, &least));
         EOC_REQUIRE(width >= needed, EOC_ERR_USAGE,
                     "grid.width: %d is too narrow for %d samples of %d features of %s; accepted: widths of at least "
                     "%d, or fewer probe.inputs.points",
@@ -50,6 +54,57 @@ eoc_status eoc_images_check(const eoc_inputs *inputs, const eoc_grid *grid, cons
                     "grid.width: %d stands for %d units of a network of this grid, too narrow for %d samples of %d "
                     "features of %s; accepted: widths that stand for at least %d, or fewer probe.inputs.points",
                     width, least, inputs->points, sizes->features, name, needed);
+    }
+    return EOC_OK;
+}
+
+/* Whether images can be cut into blocks, one a position, and the channels hold one. */
+static eoc_status check_blocks(const eoc_inputs *inputs, const eoc_grid *grid, const eoc_network *network,
+                               const char *spelling, const eoc_data *sizes)
+{
+    const char *name = inputs->dataset.text;
+    const eoc_geometry g = eoc_network_geometry(network);
+    const eoc_axis *widths = &grid->axes[EOC_AXIS_WIDTH];
+    const int pixels = sizes->rows * sizes->columns;
+    EOC_REQUIRE(g.dimensions == 1 || sizes->rows == sizes->columns, EOC_ERR_USAGE,
+                "grid.architecture: %s cuts square images into %d x %d blocks, and those of %s have %d x %d pixels; "
+                "accepted with it: dimensions=1, or square images",
+                spelling, g.side, g.side, name, sizes->rows, sizes->columns);
+    EOC_REQUIRE(g.dimensions == 1 || sizes->rows % g.side == 0, EOC_ERR_USAGE,
+                "grid.architecture: %s cuts images into %d x %d blocks, and those of %s have %d x %d pixels; accepted: "
+                "a side that divides %d",
+                spelling, g.side, g.side, name, sizes->rows, sizes->columns, sizes->rows);
+    EOC_REQUIRE(g.dimensions == 2 || pixels % g.side == 0, EOC_ERR_USAGE,
+                "grid.architecture: %s cuts samples into %d pieces, and those of %s have %d pixels; accepted: a side "
+                "that divides %d",
+                spelling, g.side, name, pixels, pixels);
+    const int block = sizes->features / eoc_geometry_positions(&g);
+    for (int i = 0; i < widths->count; i++) {
+        int least = 0;
+        EOC_TRY(least_width(grid, &network->architecture, (int)widths->values[i], &least));
+        EOC_REQUIRE(least >= block, EOC_ERR_USAGE,
+                    "grid.width: %d channels are too few for the %d values of %s at each position of %s; accepted: "
+                    "widths of at least %d, or a greater side",
+                    least, block, name, spelling, block);
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_images_check(const eoc_inputs *inputs, const eoc_grid *grid, const eoc_data *sizes)
+{
+    const eoc_axis *architectures = &grid->axes[EOC_AXIS_ARCHITECTURE];
+    EOC_REQUIRE(inputs->points <= sizes->train_count, EOC_ERR_USAGE,
+                "probe.inputs.points: %d is more than the %d training samples of %s; accepted: up to that",
+                inputs->points, sizes->train_count, inputs->dataset.text);
+    for (int i = 0; i < architectures->count; i++) {
+        eoc_network network;
+        int positions = 0;
+        EOC_TRY(architecture_at(grid, i, &network, &positions));
+        if (positions > 1) {
+            EOC_TRY(check_blocks(inputs, grid, &network, architectures->names[i], sizes));
+        } else {
+            EOC_TRY(check_vectors(inputs, grid, &network.architecture, sizes));
+        }
     }
     return EOC_OK;
 }
@@ -122,7 +177,11 @@ eoc_status eoc_images_create(const eoc_inputs *inputs, const eoc_data *data, eoc
 {
     assert(inputs->points <= data->train_count && inputs->points <= EOC_MAX_IMAGES);
     eoc_status status = allocate(inputs->points, data->features, images);
-    status = status == EOC_OK ? take_units(inputs, data, *images) : status;
+    if (status == EOC_OK) {
+        (*images)->rows = data->rows;
+        (*images)->columns = data->columns;
+        status = take_units(inputs, data, *images);
+    }
     status = status == EOC_OK ? factorize(*images) : status;
     if (status != EOC_OK) {
         eoc_images_destroy(images);

@@ -162,6 +162,25 @@ static void interval_fill(const eoc_inputs *inputs, eoc_key key, int width, doub
     }
 }
 
+void eoc_interval_direction(eoc_key key, int n, double *u)
+{
+    draw(key, 0, n, u);
+    scale(sqrt((double)n) / eoc_linalg_norm(u, (size_t)n), u, n);
+}
+
+/* Along a direction of all positions: the first coordinate would be one channel at one of them. */
+static void interval_fill_space(const eoc_inputs *inputs, eoc_key key, const eoc_geometry *geometry, int channels,
+                                double variance, double *x)
+{
+    const int n = eoc_geometry_positions(geometry) * channels;
+    (void)variance;
+    for (int k = inputs->points - 1; k >= 0; k--) {
+        double *const row = x + (size_t)k * (size_t)n;
+        eoc_interval_direction(key, n, row);
+        scale(eoc_interval_point(inputs, k), row, n);
+    }
+}
+
 /* Parallel or opposite; zero is as parallel as anything. */
 static int interval_pairs(const eoc_inputs *inputs, eoc_theory_pair *pairs)
 {
@@ -222,6 +241,37 @@ static void dataset_fill(const eoc_inputs *inputs, eoc_key key, int width, doubl
             memset(row + features, 0, sizeof(double) * (n - features));
         }
         scale(sqrt(variance * images->shares[a] * width / (padded ? (double)features : 1.0)), row, width);
+    }
+}
+
+/* Where value `i` of position `p` is in an image: by channel, then by row and column of the block. */
+static size_t place_in_image(const eoc_images *images, const eoc_geometry *g, int p, int i)
+{
+    const int pixels = images->rows * images->columns;
+    if (g->dimensions == 1) {
+        const int length = pixels / g->side;
+        return (size_t)(i / length) * (size_t)pixels + (size_t)(p * length + i % length);
+    }
+    const int s = images->rows / g->side, row = p / g->side * s + i / s % s, column = p % g->side * s + i % s;
+    return (size_t)(i / (s * s)) * (size_t)pixels + (size_t)row * (size_t)images->columns + (size_t)column;
+}
+
+static void dataset_fill_space(const eoc_inputs *inputs, eoc_key key, const eoc_geometry *geometry, int channels,
+                               double variance, double *x)
+{
+    const eoc_images *images = inputs->images;
+    assert(images && images->count == inputs->points);
+    const int positions = eoc_geometry_positions(geometry), block = images->features / positions;
+    assert(block <= channels && block * positions == images->features);
+    (void)key;
+    for (int a = 0; a < images->count; a++) {
+        const double *const unit = images->units + (size_t)a * (size_t)images->features;
+        const double factor = sqrt(variance * images->shares[a] * channels / block);
+        for (int p = 0; p < positions; p++) {
+            for (int i = 0; i < channels; i++) {
+                *x++ = i < block ? factor * unit[place_in_image(images, geometry, p, i)] : 0.0;
+            }
+        }
     }
 }
 
@@ -303,7 +353,7 @@ static const eoc_input_kind kinds[] = {
      .shares = no_shares},
     {.name = "dataset",
      .formula = "the first `points` training images, x.x'/N = image.image'/features: zeros behind them, or where N < "
-                "features a random isometry of their span",
+                "features a random isometry of their span; of a convolution the blocks of an image at their positions",
      .source = "Lee et al. 2018",
      .has_points = true,
      .has_images = true,
@@ -311,10 +361,12 @@ static const eoc_input_kind kinds[] = {
      .min_width = 1,
      .num_inputs = given_points,
      .fill = dataset_fill,
+     .fill_space = dataset_fill_space,
      .pairs = dataset_pairs,
      .shares = dataset_shares},
     {.name = "interval",
-     .formula = "scalars t, evenly spaced from `from` to `to`, lifted by the first layer: x = t sqrt(N) e_1",
+     .formula = "scalars t, evenly spaced from `from` to `to`, lifted by the first layer: x = t sqrt(N) e_1, of a "
+                "convolution along a random direction of all positions",
      .source = "Balduzzi et al. 2017",
      .has_points = true,
      .is_interval = true,
@@ -322,9 +374,21 @@ static const eoc_input_kind kinds[] = {
      .min_width = 1,
      .num_inputs = given_points,
      .fill = interval_fill,
+     .fill_space = interval_fill_space,
      .pairs = interval_pairs,
      .shares = no_shares},
 };
+
+void eoc_inputs_fill(const eoc_inputs *inputs, const eoc_network *network, double variance, double *x)
+{
+    const eoc_geometry g = eoc_network_geometry(network);
+    const int positions = eoc_geometry_positions(&g);
+    if (positions > 1 && inputs->kind->fill_space) {
+        inputs->kind->fill_space(inputs, network->key, &g, network->width, variance, x);
+    } else {
+        inputs->kind->fill(inputs, network->key, positions * network->width, variance, x);
+    }
+}
 
 int eoc_input_kind_count(void)
 {

@@ -67,6 +67,16 @@ int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs)
     return probe->statistics & EOC_STATISTIC_JACOBIAN ? probe->jacobian_probes * columns : 0;
 }
 
+static int positions_of(const eoc_layer_needs *needs)
+{
+    return needs->positions > 1 ? needs->positions : 1;
+}
+
+int eoc_probe_columns(const eoc_probe *probe, const eoc_layer_needs *needs)
+{
+    return positions_of(needs) * (probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, needs));
+}
+
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
 {
     const eoc_axis *axis = &grid->axes[EOC_AXIS_WIDTH];
@@ -74,7 +84,8 @@ int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)
     for (int i = 0; i < axis->count; i++) {
         widest = axis->values[i] > widest ? (int)axis->values[i] : widest;
     }
-    const int modes = probe->spectrum_modes < widest ? probe->spectrum_modes : widest;
+    const double most = (double)widest * positions_of(&probe->needs);
+    const int modes = probe->spectrum_modes < most ? probe->spectrum_modes : (int)most;
     return probe->statistics & EOC_STATISTIC_SPECTRUM ? modes : 0;
 }
 
@@ -91,8 +102,7 @@ int eoc_probe_lags(const eoc_probe *probe)
 
 int eoc_probe_positions(const eoc_probe *probe)
 {
-    const int positions = probe->needs.positions > 1 ? probe->needs.positions : 1;
-    return probe->statistics & EOC_STATISTIC_SPATIAL ? positions : 0;
+    return probe->statistics & EOC_STATISTIC_SPATIAL ? positions_of(&probe->needs) : 0;
 }
 
 const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *network)
@@ -100,7 +110,7 @@ const eoc_sampler *eoc_probe_sampler(const eoc_probe *probe, const eoc_network *
     const eoc_architecture_kind *kind = network->architecture.kind;
     const eoc_layer_needs needs = kind->needs(network);
     const eoc_matrix matrix = kind->weights(network, network->depth > 1 ? 2 : 1);
-    const int columns = probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, &needs);
+    const int columns = eoc_probe_columns(probe, &needs);
     if (probe->sampler) {
         return probe->sampler;
     }
@@ -145,7 +155,8 @@ static void put(double *row, int index, double value)
 typedef struct {
     const eoc_network *network;
     eoc_layer_needs needs;
-    int num_tangents;
+    int positions;    /* columns of a vector */
+    int num_tangents; /* columns of them all */
     const int *layers;
     int num_layers;
     eoc_probe_workspace *w;
@@ -176,6 +187,15 @@ static int kept_index(const pass *p, int l)
     return -1;
 }
 
+/* A batch whose columns are the vectors of a layer, all positions one after the other. */
+static eoc_batch whole_vectors(const pass *p, const eoc_batch *batch)
+{
+    eoc_batch whole = *batch;
+    whole.columns /= p->positions;
+    whole.width *= p->positions;
+    return whole;
+}
+
 static bool given_up(const pass *p)
 {
     return p->host && p->host->tick && p->host->tick(p->host->context);
@@ -200,16 +220,17 @@ static void note_forward(const pass *p, int l, const eoc_layer *layer, double lo
     if (index < 0) {
         return;
     }
+    const eoc_batch whole = whole_vectors(p, &layer->z);
     put(p->rows->log_q, index, log_q);
     if (p->rows->c) {
         double c = NAN, one_minus_c = NAN;
-        eoc_batch_cosine(&layer->z, &c, &one_minus_c);
+        eoc_batch_cosine(&whole, &c, &one_minus_c);
         put(p->rows->c, index, c);
         put(p->rows->one_minus_c, index, one_minus_c);
     }
     if (p->rows->chi_1) {
         put(p->rows->chi_1, index, p->network->architecture.kind->chi_1(p->network, l, layer));
-        put(p->rows->kurtosis, index, eoc_batch_kurtosis(&layer->z));
+        put(p->rows->kurtosis, index, eoc_batch_kurtosis(&whole));
     }
     note_space(p, index, &layer->z);
 }
@@ -225,15 +246,17 @@ static void push_spectrum(const pass *p, int l, const eoc_layer *layer)
     eoc_batch out = {.width = kind->width(p->network, l), .values = p->w->product};
     /* read only: a batch is a view without const */
     in.values = (double *)eoc_product_svd_basis(p->w->svd, &in.columns);
+    in.columns *= p->positions;
     out.columns = in.columns;
     kind->push_tangents(p->network, &p->tools, l, layer, &in, &out);
+    out = whole_vectors(p, &out);
     (void)eoc_product_svd_push(p->w->svd, out.values, out.width, out.exponent); /* what is not finite comes out NaN */
 }
 
 /* All values where they fit, else the quantiles (i + 1/2)/modes of them. */
 static void note_spectrum(const pass *p, int num_modes)
 {
-    const int n = p->network->width;
+    const int n = p->positions * p->network->width;
     double *const values = p->w->product, *const row = p->rows->log_singular_values;
     eoc_product_svd_finish(p->w->svd, values);
     for (int i = 0; i < num_modes && i < n; i++) {
@@ -275,7 +298,8 @@ static void note_gradients(const pass *p, int index, const eoc_batch *dz)
 {
     double c = NAN, one_minus_c = NAN;
     if (!p->needs.coupled) {
-        eoc_batch_cosine(dz, &c, &one_minus_c);
+        const eoc_batch whole = whole_vectors(p, dz);
+        eoc_batch_cosine(&whole, &c, &one_minus_c);
     }
     put(p->rows->log_gradient_q, index, eoc_batch_log_mean_square(dz));
     put(p->rows->gradient_c, index, c);
@@ -288,16 +312,17 @@ static double scaled(double value, int64_t exponent)
 }
 
 /* Of dy/dz^1: inner products of the inputs' gradients, and their mean cosine. */
-static void note_gradient_pairs(const pass *p, const eoc_batch *dz)
+static void note_gradient_pairs(const pass *p, const eoc_batch *by_position)
 {
-    const size_t inputs = (size_t)dz->columns;
+    const eoc_batch dz = whole_vectors(p, by_position);
+    const size_t inputs = (size_t)dz.columns;
     double *const gram = p->tools.gram;
     if (!p->rows->gradient_correlation && !p->rows->gradient_covariance) {
         return;
     }
-    eoc_linalg_gram(dz->values, dz->columns, dz->width, gram);
+    eoc_linalg_gram(dz.values, dz.columns, dz.width, gram);
     for (size_t i = 0; p->rows->gradient_covariance && i < inputs * inputs; i++) {
-        p->rows->gradient_covariance[i] = scaled(gram[i] / dz->width, 2 * dz->exponent);
+        p->rows->gradient_covariance[i] = scaled(gram[i] / dz.width, 2 * dz.exponent);
     }
     double sum = 0.0, pairs = 0.0;
     for (size_t a = 0; a < inputs; a++) {
@@ -312,19 +337,25 @@ static void note_gradient_pairs(const pass *p, const eoc_batch *dz)
     put(p->rows->gradient_correlation, 0, pairs > 0.0 ? sum / pairs : NAN);
 }
 
-/* dy/dt = sqrt(N) dy/dx_1 of every point of an interval, and its autocorrelation. */
-static void note_input_gradients(const pass *p, const eoc_batch *dx)
+/* dy/dt of every point of an interval, and its autocorrelation: sqrt(N) dy/dx_1, or along the direction in space. */
+static void note_input_gradients(const pass *p, const eoc_batch *by_position)
 {
-    double *const g = p->rows->input_gradient;
+    const eoc_batch dx = whole_vectors(p, by_position);
+    double *const g = p->rows->input_gradient, *const direction = p->w->up; /* free behind the way back */
+    const size_t n = (size_t)dx.width;
     if (!g) {
         return;
     }
-    for (int a = 0; a < dx->columns; a++) {
-        g[a] = sqrt((double)dx->width) * dx->values[(size_t)a * (size_t)dx->width];
+    if (p->positions > 1) {
+        eoc_interval_direction(p->network->key, dx.width, direction);
     }
-    eoc_autocorrelation(g, dx->columns, p->rows->gradient_autocorrelation, p->num_lags);
-    for (int a = 0; a < dx->columns; a++) {
-        g[a] = scaled(g[a], dx->exponent);
+    for (int a = 0; a < dx.columns; a++) {
+        const double *const to_x = dx.values + (size_t)a * n;
+        g[a] = p->positions > 1 ? eoc_linalg_dot(direction, to_x, n) : sqrt((double)n) * to_x[0];
+    }
+    eoc_autocorrelation(g, dx.columns, p->rows->gradient_autocorrelation, p->num_lags);
+    for (int a = 0; a < dx.columns; a++) {
+        g[a] = scaled(g[a], dx.exponent);
     }
 }
 
@@ -333,7 +364,7 @@ static bool run_segment_again(const pass *p, int l)
 {
     const int i = (l - 1) / p->segments.length;
     const int width = p->network->architecture.kind->width(p->network, i * p->segments.length);
-    eoc_signals h = eoc_probe_signals(p->w->up, p->w->num_inputs, p->num_tangents, width);
+    eoc_signals h = eoc_probe_signals(p->w->up, p->positions * p->w->num_inputs, p->num_tangents, width);
     eoc_probe_restore(p->w, &p->segments, i, &h);
     for (int k = i * p->segments.length + 1; k <= l; k++) {
         if (given_up(p)) {
@@ -349,10 +380,11 @@ static bool run_segment_again(const pass *p, int l)
  * the tangents of h^L are. */
 static eoc_signals begin_way_back(const pass *p, const eoc_signals *h)
 {
-    const size_t width = (size_t)h->inputs.width;
-    const int num_inputs = p->gradients ? h->inputs.columns : 0;
+    const eoc_batch whole = whole_vectors(p, &h->inputs);
+    const size_t width = (size_t)whole.width;
+    const int num_inputs = p->gradients ? whole.columns : 0;
     const bool one_each = p->needs.coupled && !p->tools.held;
-    eoc_signals dh = eoc_probe_signals(p->w->down[0], num_inputs, p->num_tangents, h->inputs.width);
+    eoc_signals dh = eoc_probe_signals(p->w->down[0], p->positions * num_inputs, p->num_tangents, h->inputs.width);
     for (int c = 0; c < num_inputs; c++) {
         double *const v = dh.inputs.values + (size_t)c * width;
         if (c == 0 || one_each) {
@@ -362,7 +394,8 @@ static eoc_signals begin_way_back(const pass *p, const eoc_signals *h)
             memcpy(v, dh.inputs.values, sizeof(double) * width);
         }
     }
-    memcpy(dh.tangents.values, h->tangents.values, sizeof(double) * width * (size_t)h->tangents.columns);
+    memcpy(dh.tangents.values, h->tangents.values,
+           sizeof(double) * (size_t)h->tangents.width * (size_t)h->tangents.columns);
     dh.tangents.exponent = h->tangents.exponent;
     return dh;
 }
@@ -402,22 +435,23 @@ static bool backward_pass(const pass *p, eoc_signals *dh)
     return true;
 }
 
-/* Columns of one vector u: of a coupled batch, its inputs. */
-static int tangent_columns(const pass *p)
+/* Vectors as long as an input that are one vector u: of a coupled batch, its inputs. */
+static int tangent_parts(const pass *p)
 {
     return p->needs.coupled ? p->w->num_inputs : 1;
 }
 
 /* Random unit vectors: E|J u|^2 = tr(J^T J)/N. */
-static void draw_tangents(const pass *p, eoc_batch *tangents)
+static void draw_tangents(const pass *p, const eoc_batch *by_position)
 {
-    const size_t width = (size_t)tangents->width, together = (size_t)tangent_columns(p);
-    for (int c = 0; c < tangents->columns; c++) {
+    const eoc_batch tangents = whole_vectors(p, by_position);
+    const size_t width = (size_t)tangents.width, together = (size_t)tangent_parts(p);
+    for (int c = 0; c < tangents.columns; c++) {
         const eoc_stream stream = {p->network->key, 0, EOC_TENSOR_TANGENT, (uint32_t)c};
-        eoc_rng_normals(&stream, tangents->values + (size_t)c * width, width);
+        eoc_rng_normals(&stream, tangents.values + (size_t)c * width, width);
     }
-    for (size_t c = 0; c < (size_t)tangents->columns; c += together) {
-        double *const u = tangents->values + c * width;
+    for (size_t c = 0; c < (size_t)tangents.columns; c += together) {
+        double *const u = tangents.values + c * width;
         eoc_linalg_scale(1.0 / eoc_linalg_norm(u, together * width), u, together * width);
     }
 }
@@ -425,7 +459,7 @@ static void draw_tangents(const pass *p, eoc_batch *tangents)
 /* log of the mean |t|^2 over the vectors of a batch */
 static double log_mean_norm2(const pass *p, const eoc_batch *batch)
 {
-    return eoc_batch_log_mean_square(batch) + log((double)batch->width * tangent_columns(p));
+    return eoc_batch_log_mean_square(batch) + log((double)whole_vectors(p, batch).width * tangent_parts(p));
 }
 
 static void blank(double *row, int n)
@@ -468,7 +502,8 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
     const eoc_layer_needs needs = network->architecture.kind->needs(network);
     const pass p = {.network = network,
                     .needs = needs,
-                    .num_tangents = eoc_probe_tangents(probe, &needs),
+                    .positions = positions_of(&needs),
+                    .num_tangents = positions_of(&needs) * eoc_probe_tangents(probe, &needs),
                     .layers = layers,
                     .num_layers = num_layers,
                     .w = workspace,
@@ -478,17 +513,20 @@ bool eoc_probe_run(const eoc_probe *probe, const eoc_network *network, double va
                               .bias = workspace->bias,
                               .scratch = workspace->scratch,
                               .gram = workspace->gram,
+                              .patches = workspace->patches,
+                              .patch_doubles = (size_t)workspace->patch_doubles,
                               .held = (probe->statistics & EOC_STATISTICS_HELD) != 0},
                     .host = host,
                     .rows = rows,
                     .gradients = (probe->statistics & (EOC_STATISTICS_BACK & ~(unsigned)EOC_STATISTIC_JACOBIAN)) != 0,
                     .num_lags = eoc_probe_lags(probe),
                     .num_positions = eoc_probe_positions(probe)};
-    eoc_signals h = eoc_probe_signals(workspace->up, workspace->num_inputs, p.num_tangents, network->width);
-    probe->inputs.kind->fill(&probe->inputs, network->key, network->width, variance, h.inputs.values);
+    const int positions = p.positions, length = positions * network->width;
+    eoc_signals h = eoc_probe_signals(workspace->up, positions * workspace->num_inputs, p.num_tangents, network->width);
+    eoc_inputs_fill(&probe->inputs, network, variance, h.inputs.values);
     draw_tangents(&p, &h.tangents);
     if (workspace->svd) {
-        eoc_product_svd_begin(workspace->svd, network->width);
+        eoc_product_svd_begin(workspace->svd, length);
     }
     if (!forward_pass(&p, &h, outcome)) {
         return false;

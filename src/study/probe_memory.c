@@ -17,12 +17,28 @@ typedef struct {
 
 static double num_columns(const eoc_probe *probe, const eoc_layer_needs *needs)
 {
-    return probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, needs);
+    return eoc_probe_columns(probe, needs);
+}
+
+static int at_least_one(int count)
+{
+    return count > 1 ? count : 1;
 }
 
 static int num_features(const eoc_layer_needs *needs)
 {
-    return needs->features > 1 ? needs->features : 1;
+    return at_least_one(needs->features);
+}
+
+static int num_inputs_of(const eoc_probe *probe)
+{
+    return probe->inputs.kind->num_inputs(&probe->inputs);
+}
+
+/* Columns of the inputs. */
+static int input_columns(const eoc_probe *probe, const eoc_layer_needs *needs)
+{
+    return at_least_one(needs->positions) * num_inputs_of(probe);
 }
 
 static bool wants_way_back(const eoc_probe *probe)
@@ -48,19 +64,21 @@ static bool may_be_implicit(const eoc_probe *probe)
 /* Doubles; a Haar matrix keeps most. */
 static demand demand_of(const eoc_probe *probe, const eoc_layer_needs *needs, int width)
 {
-    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs), features = num_features(needs) * width;
-    const double inputs = num_inputs, columns = num_columns(probe, needs);
+    const int inputs = input_columns(probe, needs), features = num_features(needs) * width;
+    const double columns = num_columns(probe, needs);
     double kept = 0.0;
     for (int row = 0; may_be_implicit(probe) && row < eoc_initializer_count(); row++) {
         const eoc_initializer initializer = {.kind = eoc_initializer_row(row)};
-        const eoc_matrix matrix = {.initializer = initializer, .fan_out = width, .fan_in = features};
+        const eoc_matrix matrix = {
+            .initializer = initializer, .fan_out = width, .fan_in = at_least_one(needs->drawn_taps) * features};
         const eoc_sampler *implicit = eoc_sampler_find("implicit");
         if (implicit->can_draw(&initializer)) {
             kept = fmax(kept, (double)implicit->kept_bytes(&matrix, (int)columns) / sizeof(double));
         }
     }
-    return (demand){.layer = (wants_slopes(probe) ? inputs * features : 0.0) + inputs * inputs +
-                             (needs->normalized ? (double)eoc_norm_doubles(num_inputs, width) : 0.0) +
+    return (demand){.layer = (wants_slopes(probe) ? (double)inputs * features : 0.0) +
+                             eoc_layer_noted_doubles(needs, num_inputs_of(probe), width) +
+                             (needs->normalized ? (double)eoc_norm_doubles(inputs, width) : 0.0) +
                              (needs->second_matrix ? 2.0 : 1.0) * ceil(kept),
                     .signals = columns * features};
 }
@@ -115,7 +133,8 @@ static double buffer_doubles(const eoc_probe *probe, int max_width)
 
 static double scratch_doubles(const eoc_probe *probe, int max_width)
 {
-    const double basis = wants_spectrum(probe) ? (double)num_features(&probe->needs) * max_width * max_width : 0.0;
+    const double side = (double)max_width * at_least_one(probe->needs.positions);
+    const double basis = wants_spectrum(probe) ? num_features(&probe->needs) * side * side : 0.0;
     return probe->needs.scratch ? fmax(buffer_doubles(probe, max_width), basis) : 0.0;
 }
 
@@ -124,12 +143,23 @@ static double spatial_doubles(const eoc_probe *probe)
     return probe->statistics & EOC_STATISTIC_SPATIAL ? (double)eoc_spatial_doubles(eoc_probe_positions(probe)) : 0.0;
 }
 
+/* Patches of all columns; of a basis of all of J, which is drawn for again and again, those of so many at a time. */
+static double patch_doubles(const eoc_probe *probe, int max_width)
+{
+    enum { COLUMNS = 512 };
+    const eoc_layer_needs *needs = &probe->needs;
+    const double positions = at_least_one(needs->positions), basis = positions * positions * max_width;
+    const double at_a_time = wants_spectrum(probe) ? fmin(basis, positions * ceil(COLUMNS / positions)) : 0.0;
+    return eoc_layer_patch_doubles(needs, fmax(num_columns(probe, needs), at_a_time), max_width);
+}
+
 /* Doubles of the one allocation beside the arena. */
 static double fixed_doubles(const eoc_probe *probe, int max_width)
 {
-    const double inputs = probe->inputs.kind->num_inputs(&probe->inputs), width = max_width;
+    const double width = max_width;
     return (wants_way_back(probe) ? 3.0 : 1.0) * buffer_doubles(probe, max_width) +
-           num_columns(probe, &probe->needs) * width + scratch_doubles(probe, max_width) + width + inputs * inputs +
+           num_columns(probe, &probe->needs) * width + scratch_doubles(probe, max_width) + width +
+           eoc_layer_gram_doubles(&probe->needs, num_inputs_of(probe), max_width) + patch_doubles(probe, max_width) +
            spatial_doubles(probe);
 }
 
@@ -138,10 +168,21 @@ static int weights_columns(const eoc_probe *probe)
     return may_be_implicit(probe) ? (int)num_columns(probe, &probe->needs) : 0;
 }
 
-/* The longest side of a factor of J. */
+/* The longest side of a matrix that is drawn, and of a factor of J. */
+static int longest_fan(const eoc_probe *probe, int max_width)
+{
+    return at_least_one(probe->needs.drawn_taps) * num_features(&probe->needs) * max_width;
+}
+
 static int longest_side(const eoc_probe *probe, int max_width)
 {
-    return num_features(&probe->needs) * max_width;
+    return at_least_one(probe->needs.positions) * num_features(&probe->needs) * max_width;
+}
+
+/* Doubles of a basis behind a layer. */
+static double product_doubles(const eoc_probe *probe, int max_width)
+{
+    return (double)longest_side(probe, max_width) * max_width * at_least_one(probe->needs.positions);
 }
 
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width)
@@ -149,10 +190,10 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
     return sizeof(double) * (fixed_doubles(probe, max_width) +
                              arena_doubles(probe, max_depth, max_width, ARENA_BYTES / sizeof(double))) +
            (double)max_depth * (sizeof(eoc_layer) + 2 * sizeof(int64_t)) +
-           eoc_weights_bytes(longest_side(probe, max_width), weights_columns(probe)) +
-           (wants_spectrum(probe) ? eoc_product_svd_bytes(longest_side(probe, max_width)) +
-                                        8.0 * longest_side(probe, max_width) * max_width
-                                  : 0.0);
+           eoc_weights_bytes(longest_fan(probe, max_width), weights_columns(probe)) +
+           (wants_spectrum(probe)
+                ? eoc_product_svd_bytes(longest_side(probe, max_width)) + 8.0 * product_doubles(probe, max_width)
+                : 0.0);
 }
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
@@ -168,7 +209,8 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     EOC_REQUIRE(w, EOC_ERR_NOMEM, "out of memory");
     w->max_depth = max_depth;
     w->max_width = max_width;
-    w->num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
+    w->num_inputs = num_inputs_of(probe);
+    w->patch_doubles = patch_doubles(probe, max_width);
     w->way_back = wants_way_back(probe);
     w->slopes = wants_slopes(probe);
     w->arena_doubles = arena_doubles(probe, max_depth, max_width, arena_bytes / sizeof(double));
@@ -177,10 +219,11 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->layers = calloc((size_t)max_depth, sizeof *w->layers);
     w->exponents = calloc((size_t)max_depth, sizeof *w->exponents);
     const int side = longest_side(probe, max_width);
-    eoc_status status = eoc_weights_create(side, weights_columns(probe), &w->weights);
+    eoc_status status = eoc_weights_create(longest_fan(probe, max_width), weights_columns(probe), &w->weights);
     if (status == EOC_OK && wants_spectrum(probe)) {
-        w->num_modes = probe->spectrum_modes < max_width ? probe->spectrum_modes : max_width;
-        w->product = malloc(sizeof(double) * (size_t)side * (size_t)max_width);
+        const int most = max_width * at_least_one(probe->needs.positions);
+        w->num_modes = probe->spectrum_modes < most ? probe->spectrum_modes : most;
+        w->product = malloc(sizeof(double) * (size_t)product_doubles(probe, max_width));
         status = w->product ? eoc_product_svd_create(side, &w->svd) : EOC_ERR_NOMEM;
     }
     if (!w->memory || !w->layers || !w->exponents || status != EOC_OK) {
@@ -195,7 +238,8 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->z = w->up + signals;
     w->bias = w->z + (size_t)num_columns(probe, &probe->needs) * (size_t)max_width;
     w->gram = w->bias + max_width;
-    w->spatial = w->gram + (size_t)w->num_inputs * (size_t)w->num_inputs;
+    w->patches = w->gram + (size_t)eoc_layer_gram_doubles(&probe->needs, w->num_inputs, max_width);
+    w->spatial = w->patches + (size_t)w->patch_doubles;
     w->arena = w->spatial + (size_t)spatial_doubles(probe);
     w->scratch = w->arena + (size_t)w->arena_doubles;
     w->down[0] = w->scratch + (size_t)scratch_doubles(probe, max_width);
@@ -223,8 +267,9 @@ eoc_segments eoc_probe_segments(const eoc_probe *probe, const eoc_probe_workspac
 {
     const eoc_architecture_kind *kind = network->architecture.kind;
     const eoc_layer_needs needs = kind->needs(network);
-    const size_t inputs = (size_t)w->num_inputs, features = (size_t)num_features(&needs) * (size_t)network->width;
-    const int columns = w->num_inputs + eoc_probe_tangents(probe, &needs);
+    const size_t inputs = (size_t)input_columns(probe, &needs);
+    const size_t features = (size_t)num_features(&needs) * (size_t)network->width;
+    const int columns = eoc_probe_columns(probe, &needs);
     size_t kept = 0;
     for (int l = 1; l <= 2 && l <= network->depth; l++) {
         const eoc_matrix matrix = kind->weights(network, l);
@@ -233,34 +278,35 @@ eoc_segments eoc_probe_segments(const eoc_probe *probe, const eoc_probe_workspac
     }
     /* A second matrix meets the features, and is the larger one. */
     eoc_matrix second = kind->weights(network, 1);
-    second.fan_in = (int)features;
+    second.fan_in = at_least_one(needs.drawn_taps) * (int)features;
     const size_t second_kept = needs.second_matrix ? sampler->kept_bytes(&second, columns) : 0;
     eoc_segments s = {.signal_doubles = (size_t)columns * features,
                       .slope_doubles = w->slopes ? inputs * features : 0,
-                      .norm_doubles = needs.normalized ? eoc_norm_doubles(w->num_inputs, network->width) : 0,
+                      .noted_doubles = (size_t)eoc_layer_noted_doubles(&needs, w->num_inputs, network->width),
+                      .norm_doubles = needs.normalized ? eoc_norm_doubles((int)inputs, network->width) : 0,
                       .kept_doubles = (kept + sizeof(double) - 1) / sizeof(double)};
-    s.layer_doubles = inputs * inputs + s.slope_doubles + s.norm_doubles + s.kept_doubles +
+    s.layer_doubles = s.noted_doubles + s.slope_doubles + s.norm_doubles + s.kept_doubles +
                       (second_kept + sizeof(double) - 1) / sizeof(double);
     const demand d = {(double)s.layer_doubles, (double)s.signal_doubles};
     s.length = w->way_back ? longest(d, network->depth, w->arena_doubles) : 1;
     return s;
 }
 
-eoc_signals eoc_probe_signals(double *values, int num_inputs, int num_tangents, int width)
+eoc_signals eoc_probe_signals(double *values, int inputs, int tangents, int width)
 {
-    eoc_signals s = {.inputs = {.columns = num_inputs, .values = values}, .tangents = {.columns = num_tangents}};
+    eoc_signals s = {.inputs = {.columns = inputs, .values = values}, .tangents = {.columns = tangents}};
     eoc_signals_set_width(&s, width);
     return s;
 }
 
 eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments, const eoc_network *network, int l)
 {
-    const size_t inputs = (size_t)w->num_inputs;
+    const int columns = eoc_network_positions(network) * w->num_inputs;
     double *place = w->arena + (size_t)((l - 1) % segments->length) * segments->layer_doubles;
     eoc_layer *layer = &w->layers[l - 1];
-    layer->z = (eoc_batch){.columns = w->num_inputs, .width = network->width, .values = w->z};
-    layer->input_gram = place;
-    place += inputs * inputs;
+    layer->z = (eoc_batch){.columns = columns, .width = network->width, .values = w->z};
+    layer->noted = place;
+    place += segments->noted_doubles;
     layer->slope = w->slopes ? place : NULL;
     place += segments->slope_doubles;
     layer->norm = place;

@@ -17,17 +17,18 @@ struct eoc_probe_workspace {
     eoc_weights *weights;
     int num_modes;
     eoc_product_svd *svd; /* of the statistic spectrum, else NULL, with ... */
-    double *product;      /* ... (max_width, max_width) */
+    double *product;      /* ... a basis of J behind a layer */
     double *memory;       /* all of the following */
     double *up;           /* (columns, features max_width): h^l and its tangents, at most; features of a unit */
     double *z;            /* (columns, max_width) */
     double *down[2];      /* (columns, features max_width): dz^l, dh^l and the cotangents */
     double *scratch;      /* (columns, features max_width), where the networks need it */
     double *bias;         /* (max_width) */
-    double *gram;         /* (num_inputs, num_inputs) */
+    double *gram;         /* (eoc_layer_gram_doubles) */
+    double *patches;      /* (patch_doubles) */
     double *spatial;      /* (eoc_spatial_doubles): of the statistic spatial */
     double *arena;        /* (arena_doubles): the layers of a segment, then the first signals of every segment */
-    double arena_doubles;
+    double arena_doubles, patch_doubles;
     eoc_layer *layers;       /* (max_depth) */
     int64_t (*exponents)[2]; /* (max_depth): of the first signals of every segment */
 };
@@ -43,7 +44,7 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
 typedef struct {
     int length; /* layers of a segment */
     size_t layer_doubles, signal_doubles;
-    size_t slope_doubles, norm_doubles, kept_doubles; /* parts of a layer */
+    size_t noted_doubles, slope_doubles, norm_doubles, kept_doubles; /* parts of a layer */
 } eoc_segments;
 
 /** Whether the way back finds every layer of such a network kept, so that none is run again. */
@@ -53,8 +54,8 @@ bool eoc_probe_keeps_all(const eoc_probe *probe, const eoc_network *network);
 eoc_segments eoc_probe_segments(const eoc_probe *probe, const eoc_probe_workspace *w, const eoc_network *network,
                                 const eoc_sampler *sampler);
 
-/** Signals in one of the workspace's buffers; num_inputs 0 or the workspace's. */
-eoc_signals eoc_probe_signals(double *values, int num_inputs, int num_tangents, int width);
+/** Signals of so many columns in one of the workspace's buffers; `inputs` 0 or those of the workspace's inputs. */
+eoc_signals eoc_probe_signals(double *values, int inputs, int tangents, int width);
 
 /** Layer l with its place in memory. */
 eoc_layer *eoc_probe_layer(eoc_probe_workspace *w, const eoc_segments *segments, const eoc_network *network, int l);

@@ -307,12 +307,103 @@ static void refusals(void **state)
     eoc_data_clear(&data);
 }
 
+/*
+ * Images of 4 x 4 pixels and 2 channels whose values are channel + row/10 + column/100, cut into blocks: what is where
+ * follows from the rule, channel by channel, row by row of the block at each position.
+ */
+static void blocks(void **state)
+{
+    (void)state;
+    enum { SIDE = 4, CHANNELS = 2, PIXELS = SIDE * SIDE, FEATURES = PIXELS * CHANNELS, WIDTH = 11 };
+    static const struct {
+        const char *spelling;
+        int dimensions, side;
+    } cuts[] = {{"convolutional(side=2, kernel=1)", 2, 2},
+                {"convolutional(side=4)", 2, 4},
+                {"convolutional(dimensions=1, side=4)", 1, 4},
+                {"convolutional(dimensions=1, side=8)", 1, 8}};
+    eoc_data data = {.rows = SIDE,
+                     .columns = SIDE,
+                     .channels = CHANNELS,
+                     .features = FEATURES,
+                     .outputs = 1,
+                     .train_count = 2,
+                     .test_count = 1};
+    assert_int_equal(eoc_data_allocate(&data, true), EOC_OK);
+    double sum = 0.0;
+    for (int i = 0; i < FEATURES; i++) {
+        const double value = 1 + i / PIXELS + (i / SIDE % SIDE) / 10.0 + (i % SIDE) / 100.0;
+        data.train_x[i] = (float)value;
+        data.train_x[FEATURES + i] = (float)(2.0 * value);
+        sum += (double)data.train_x[i] * (double)data.train_x[i];
+    }
+    for (size_t k = 0; k < sizeof cuts / sizeof cuts[0]; k++) {
+        eoc_network network = {.depth = 1, .width = WIDTH};
+        assert_int_equal(eoc_architecture_find(cuts[k].spelling, &network.architecture), EOC_OK);
+        const int positions = eoc_network_positions(&network), block = FEATURES / positions;
+        for (int preprocessed = 0; preprocessed < 2; preprocessed++) {
+            eoc_inputs inputs = inputs_of(2, preprocessed);
+            eoc_images *images = NULL;
+            assert_int_equal(eoc_images_create(&inputs, &data, &images), EOC_OK);
+            inputs.images = images;
+            double x[2 * 16 * WIDTH];
+            /* As preprocessed the mean of 1 and 4 times the first image's square. */
+            const double variance = preprocessed ? 2.5 * sum / FEATURES : 0.7;
+            eoc_inputs_fill(&inputs, &network, variance, x);
+            for (int a = 0; a < 2; a++) {
+                const double unit = preprocessed ? a + 1.0 : sqrt(0.7 * FEATURES / sum);
+                for (int p = 0; p < positions; p++) {
+                    for (int i = 0; i < WIDTH; i++) {
+                        double wanted = 0.0;
+                        if (i < block) {
+                            const int s = SIDE / cuts[k].side, length = PIXELS / cuts[k].side;
+                            const int channel = cuts[k].dimensions == 2 ? i / (s * s) : i / length;
+                            const int pixel = p * length + i % length; /* of one dimension */
+                            const int row =
+                                cuts[k].dimensions == 2 ? p / cuts[k].side * s + i % (s * s) / s : pixel / SIDE;
+                            const int column = cuts[k].dimensions == 2 ? p % cuts[k].side * s + i % s : pixel % SIDE;
+                            wanted = (double)(float)(1 + channel + row / 10.0 + column / 100.0) * unit *
+                                     sqrt((double)WIDTH / block);
+                        }
+                        CHECK_NEAR(x[(a * positions + p) * WIDTH + i], wanted, 1e-13);
+                    }
+                }
+            }
+            eoc_images_destroy(&images);
+        }
+    }
+    eoc_data_clear(&data);
+}
+
+static void refused_blocks(void **state)
+{
+    (void)state;
+    const eoc_data sizes = {.rows = 6, .columns = 6, .channels = 1, .features = 36, .train_count = 50};
+    const eoc_data flat = {.rows = 1, .columns = 36, .channels = 1, .features = 36, .train_count = 50};
+    static const char *const side[] = {"grid.architecture", "6 x 6 pixels", "divides 6"},
+                             *const shape[] = {"grid.architecture", "1 x 36 pixels", "dimensions=1"},
+                             *const pieces[] = {"grid.architecture", "into 5 pieces", "divides 36"},
+                             *const few[] = {"grid.width", "3 channels", "at least 4,"},
+                             *const vectors[] = {"grid.width", " 4 ", "at least 5,"};
+    check_refused("activation: tanh, architecture: convolutional(side=3), width: 4", 10, sizes, NULL);
+    check_refused("activation: tanh, architecture: \"convolutional(dimensions=1, side=9)\", width: 4", 10, flat, NULL);
+    check_refused("activation: tanh, architecture: convolutional(side=4), width: 40", 10, sizes, side);
+    check_refused("activation: tanh, architecture: convolutional(side=3), width: 40", 10, flat, shape);
+    check_refused("activation: tanh, architecture: \"convolutional(dimensions=1, side=5)\", width: 40", 10, sizes,
+                  pieces);
+    check_refused("activation: tanh, architecture: convolutional(side=3), width: 3", 10, sizes, few);
+    check_refused("activation: tanh, architecture: [convolutional(side=3), fully_connected], width: 4", 5, sizes,
+                  vectors);
+}
+
 int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inner_products),      cmocka_unit_test(hard_images),      cmocka_unit_test(padding),
-        cmocka_unit_test(isometry_is_uniform), cmocka_unit_test(pairs_for_theory), cmocka_unit_test(refusals),
+        cmocka_unit_test(inner_products),   cmocka_unit_test(hard_images),
+        cmocka_unit_test(padding),          cmocka_unit_test(isometry_is_uniform),
+        cmocka_unit_test(pairs_for_theory), cmocka_unit_test(refusals),
+        cmocka_unit_test(blocks),           cmocka_unit_test(refused_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
