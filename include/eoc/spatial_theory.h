@@ -35,7 +35,7 @@ eoc_averaging eoc_averaging_of(const eoc_network *network);
 
 /**
  * lambda_k of every mode k, whose index has the wave numbers along the dimensions as digits, as a position has its
- * place: (positions), 1 at k = 0. With zero padding waves are no eigenvectors: NaN.
+ * place: (positions), 1 at k = 0. With edges waves are no eigenvectors: NaN.
  *
  * Accuracy: 1e-15, and 0 where it is.
  */
@@ -49,6 +49,9 @@ void eoc_averaging_eigenvalues(const eoc_averaging *averaging, double *eigenvalu
 double eoc_averaging_depth_scale(double slope, double eigenvalue);
 
 /* -- curves of signals that differ over positions -- */
+
+/** Whether layers are W, b and phi alone of a convolution, of one feature a unit and weights with mean zero. */
+bool eoc_spatial_theory_covers(const eoc_network *network);
 
 /** Inputs over space. NULL: as the classes say at every position, positions uncorrelated. */
 typedef struct {

@@ -41,12 +41,24 @@ static double eigenvalue(const eoc_averaging *a, int mode)
 void eoc_averaging_eigenvalues(const eoc_averaging *a, double *eigenvalues)
 {
     const int positions = eoc_geometry_positions(&a->geometry);
+    const bool has_edges = !a->geometry.circular && a->shares[eoc_geometry_centre(&a->geometry)] < 1.0;
     for (int k = 0; k < positions; k++) {
         eigenvalues[k] = k == 0 ? 1.0 : eigenvalue(a, k);
-        if (!a->geometry.circular) {
+        if (has_edges) {
             eigenvalues[k] = NAN;
         }
     }
+}
+
+bool eoc_spatial_theory_covers(const eoc_network *network)
+{
+    const eoc_architecture_kind *kind = network->architecture.kind;
+    if (!kind->geometry || !kind->block || eoc_activation_features(&network->activation) > 1 ||
+        !eoc_initializer_in_theory(&network->initializer)) {
+        return false;
+    }
+    const eoc_block b = kind->block(network);
+    return b.matrix_behind && !b.matrix_before && b.skip == 0.0 && b.norm.rule == EOC_NORM_NONE && b.keep == 1.0;
 }
 
 double eoc_averaging_depth_scale(double slope, double eigenvalue)
