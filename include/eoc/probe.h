@@ -146,7 +146,8 @@ int eoc_probe_tangents(const eoc_probe *probe, const eoc_layer_needs *needs);
 /** Columns that go through a layer together: inputs and tangents, of a convolution at each of its positions. */
 int eoc_probe_columns(const eoc_probe *probe, const eoc_layer_needs *needs);
 
-/** The dimension `mode` of a file: the least of the greatest width, times positions, and spectrum_modes; 0 without that statistic. */
+/** The dimension `mode` of a file: the least of the greatest width, times positions, and spectrum_modes; 0 without that
+ * statistic. */
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid);
 
 /** The dimensions `input` and `lag` (from 0) of a file; 0 without the statistics along an interval that have them. */
