@@ -112,6 +112,7 @@ typedef struct {
     bool coupled;        /* the inputs of a batch act on each other: a tangent is one of the whole batch */
     int positions, taps; /* of a convolution; 0 stands for 1 */
     int drawn_taps;      /* of those that a matrix of the samplers has: 1 where only the centre is drawn */
+    int patch;           /* values that products over space take beside a column, in units of its features */
 } eoc_layer_needs;
 
 /** z^(l+1) = skip z^l + branch (W phi(z^l) + b) from z^1 = W x + b, phi's argument normalized or not: see gates.h. */
@@ -243,6 +244,9 @@ double eoc_layer_gram_doubles(const eoc_layer_needs *needs, int inputs, int widt
 
 /** Doubles of the least scratch memory for products over space of so many columns; more is of no use. 0: no space. */
 double eoc_layer_patch_doubles(const eoc_layer_needs *needs, double columns, int width);
+
+/** Two-tap factors of every kernel, where the initializer makes it of such; else 0. */
+int eoc_network_projections(const eoc_network *network);
 
 /** What serves both. */
 eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b);

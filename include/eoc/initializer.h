@@ -31,6 +31,7 @@ typedef struct {
     bool centre;   /* of a convolution only the centre tap is not zero; fan_in is that of the tap */
     /** For convolutions alone: variance of the taps at this distance along one dimension, relative to the others. */
     double (*tap_variance)(const double *parameters, int kernel, int distance);
+    bool projections; /* a kernel made of two-tap ones with projections, whose last matrix is of this law and scale */
     bool needs_space; /* makes no sense without a convolution */
 } eoc_initializer_kind;
 

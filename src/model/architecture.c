@@ -53,6 +53,10 @@ static eoc_status check_taps(const eoc_network *network)
     EOC_REQUIRE(!kind->needs_space || network->architecture.kind->geometry, EOC_ERR_USAGE,
                 "%s is a law of the taps of a convolution, which %s has not; accepted with it: convolutional",
                 kind->name, network->architecture.kind->name);
+    EOC_REQUIRE(!kind->projections || eoc_network_geometry(network).circular, EOC_ERR_USAGE,
+                "%s keeps the norms of signals on a circle or torus, and not where they end; accepted with it: "
+                "padding=circular",
+                kind->name);
     if (kind->tap_variance) {
         double total = 0.0;
         for (int d = 0; d <= eoc_network_geometry(network).kernel / 2; d++) {
@@ -112,5 +116,6 @@ eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b)
                              .coupled = a.coupled || b.coupled,
                              .positions = a.positions > b.positions ? a.positions : b.positions,
                              .taps = a.taps > b.taps ? a.taps : b.taps,
-                             .drawn_taps = a.drawn_taps > b.drawn_taps ? a.drawn_taps : b.drawn_taps};
+                             .drawn_taps = a.drawn_taps > b.drawn_taps ? a.drawn_taps : b.drawn_taps,
+                             .patch = a.patch > b.patch ? a.patch : b.patch};
 }

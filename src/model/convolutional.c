@@ -80,6 +80,7 @@ static eoc_layer_needs needs(const eoc_network *network)
     needs.positions = eoc_geometry_positions(&g);
     needs.taps = eoc_geometry_taps(&g);
     needs.drawn_taps = weights(network, 1).taps;
+    needs.patch = eoc_network_projections(network) > 0 ? eoc_projection_buffers() : needs.drawn_taps;
     return needs;
 }
 

@@ -246,13 +246,16 @@ static void implicit_apply_transposed(eoc_weights *w, const eoc_matrix *m, const
 
 static bool implicit_can_draw(const eoc_initializer *initializer)
 {
-    return initializer->kind->law == EOC_LAW_NORMAL || initializer->kind->law == EOC_LAW_HAAR;
+    const eoc_initializer_kind *kind = initializer->kind;
+    return (kind->law == EOC_LAW_NORMAL || kind->law == EOC_LAW_HAAR) && !kind->projections;
 }
 
 /* Fitted as those of explicit weights: calls, a column's, a pair of columns'; normals and projections. */
 static double implicit_operations(const eoc_matrix *m, int columns)
 {
-    const double n = m->fan_out > m->fan_in ? m->fan_out : m->fan_in, b = columns;
+    /* Frames of independent entries are as long as one side; those of a convolution's patches and units differ much. */
+    const double longer = m->fan_out > m->fan_in ? m->fan_out : m->fan_in, b = columns;
+    const double n = m->taps > 1 && !is_haar(m) ? 0.5 * ((double)m->fan_out + m->fan_in) : longer;
     return is_haar(m) ? 5300.0 + b * (2400.0 + 29.0 * b) + n * b * (16.0 + 8.9 * b)
                       : 5400.0 + b * (2700.0 + 86.0 * b) + n * b * (24.0 + 4.5 * b);
 }

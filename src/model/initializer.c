@@ -52,6 +52,18 @@ static double tap_as_given(const double *parameters, int kernel, int distance)
     return parameters[distance];
 }
 
+/* Of a product of kernel - 1 two-tap kernels with half of the power in each tap: binomial, the greatest one 1. */
+static double tap_of_halves(const double *parameters, int kernel, int distance)
+{
+    const int half = kernel / 2;
+    double ratio = 1.0;
+    (void)parameters;
+    for (int i = 1; i <= distance; i++) {
+        ratio *= (double)(half - i + 1) / (half + i);
+    }
+    return ratio;
+}
+
 static const eoc_initializer_kind initializers[] = {
     {.name = "gaussian",
      .formula = "N(0, 1/fan_in)",
@@ -139,6 +151,16 @@ static const eoc_initializer_kind initializers[] = {
                     {.name = "tap_4", .fallback = 1.0, .min = 0.0, .max = 1e6}},
      .law = EOC_LAW_NORMAL,
      .tap_variance = tap_as_given,
+     .needs_space = true,
+     .entry_variance = one_over_fan_in},
+    {.name = "orthogonal_kernel",
+     .formula =
+         "convolution, circular: product of kernel - 1 two-tap kernels [P, 1 - P] along each dimension, P random "
+         "projections on floor(channels/2) dimensions, and a Haar matrix of entry variance 1/channels",
+     .source = "Xiao et al. 2018; Kautsky & Turcajova 1994",
+     .law = EOC_LAW_HAAR,
+     .tap_variance = tap_of_halves,
+     .projections = true,
      .needs_space = true,
      .entry_variance = one_over_fan_in},
 };

@@ -66,7 +66,7 @@ eoc_matrix eoc_layer_matrix(const eoc_network *network, int l, uint32_t tensor, 
     const eoc_initializer_kind *kind = network->initializer.kind;
     const bool mirrored = of_features && kind->mirrored && eoc_activation_features(&network->activation) == 2;
     const eoc_geometry g = eoc_network_geometry(network);
-    const int taps = kind->centre ? 1 : eoc_geometry_taps(&g);
+    const int taps = kind->centre || kind->projections ? 1 : eoc_geometry_taps(&g);
     const int channels = of_features && !mirrored ? eoc_network_features(network) : network->width;
     return (eoc_matrix){.initializer = network->initializer,
                         .weight_variance = network->weight_variance,
@@ -121,12 +121,19 @@ void eoc_layer_apply(const eoc_network *network, const eoc_layer_tools *tools, c
     } else {
         tools->sampler->apply(tools->weights, matrix, x, y, columns, kept);
     }
+    if (eoc_network_projections(network) > 0) {
+        const eoc_geometry g = eoc_network_geometry(network);
+        eoc_projections_apply(&g, tools, matrix, y, columns);
+    }
 }
 
 void eoc_layer_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
                                 const double *y, double *x, int columns, const void *kept)
 {
-    if (taps_of(matrix) > 1) {
+    if (eoc_network_projections(network) > 0) {
+        const eoc_geometry g = eoc_network_geometry(network);
+        eoc_projections_apply_transposed(&g, tools, matrix, y, x, columns, kept);
+    } else if (taps_of(matrix) > 1) {
         eoc_space_apply_transposed(network, tools, matrix, y, x, columns, kept);
     } else {
         tools->sampler->apply_transposed(tools->weights, matrix, y, x, columns, kept);

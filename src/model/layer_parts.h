@@ -152,6 +152,22 @@ void eoc_space_apply_transposed(const eoc_network *network, const eoc_layer_tool
 /** y (columns, width): what every position of x (columns, width) sees through a tap. */
 void eoc_space_gather_tap(const eoc_geometry *geometry, int tap, const double *x, double *y, int width, int columns);
 
+/* -- projections.c: random orthogonal kernels, by explicit weights alone; `h` is the matrix that stands last -- */
+
+/** y (columns, fan_out), h's product, in place to that with the kernel. Scratch memory: eoc_projection_buffers. */
+void eoc_projections_apply(const eoc_geometry *geometry, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
+                           int columns);
+
+/** y (columns, fan_out) back to x (columns, fan_in), h's transposed product included. */
+void eoc_projections_apply_transposed(const eoc_geometry *geometry, const eoc_layer_tools *tools, const eoc_matrix *h,
+                                      const double *y, double *x, int columns, const void *kept);
+
+/** The kernel, out (fan_out, taps, fan_in). EOC_ERR_NOMEM. */
+eoc_status eoc_projections_draw(const eoc_geometry *geometry, eoc_weights *weights, const eoc_matrix *h, double *out);
+
+/** Buffers of (columns, fan_out) that the scratch memory has room for. */
+int eoc_projection_buffers(void);
+
 /* -- weight_gradient.c -- */
 
 /** Notes the vectors that W^l multiplies, for the gradient by it. */

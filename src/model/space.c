@@ -128,5 +128,5 @@ void eoc_space_gather_tap(const eoc_geometry *g, int tap, const double *x, doubl
 double eoc_layer_patch_doubles(const eoc_layer_needs *needs, double columns, int width)
 {
     const double features = (double)width * (needs->features > 1 ? needs->features : 1);
-    return needs->positions > 1 ? columns * features * (needs->drawn_taps > 1 ? needs->drawn_taps : 1) : 0.0;
+    return needs->positions > 1 ? columns * features * (needs->patch > 1 ? needs->patch : 1) : 0.0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The taps of convolutions: how much of the variance comes through each, and all their weights side by side. */
-#include "eoc/architecture.h"
+#include "layer_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,6 +94,9 @@ eoc_status eoc_network_draw(const eoc_network *network, const eoc_matrix *matrix
 {
     const eoc_geometry g = eoc_network_geometry(network);
     const int taps = eoc_geometry_taps(&g);
+    if (network->initializer.kind->projections) {
+        return eoc_projections_draw(&g, weights, matrix, out);
+    }
     if (!network->initializer.kind->centre || taps == 1) {
         EOC_TRY(eoc_weights_draw(weights, matrix, out));
         if (network->initializer.kind->tap_variance) {

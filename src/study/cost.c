@@ -21,6 +21,9 @@ static const double SECONDS_PER_VALUE_DOWN = 0.8e-9;       /* the same on the wa
 static const double SECONDS_PER_VALUE_NORMALIZED = 2.0e-9; /* of a normalization, each way */
 static const double SECONDS_PER_VALUE_COPIED = 0.8e-9;     /* of a feature that is not where the stream is */
 static const double SECONDS_PER_VALUE_WIDTH = 0.9e-9;      /* of the statistic finite_width */
+static const double SECONDS_PER_VALUE_GATHERED = 0.5e-9;   /* of a patch */
+static const double SECONDS_PER_VALUE_TRANSFORMED = 1e-9;  /* of the statistic spatial, a step of a transform */
+static const double SECONDS_PER_PAIR = 8e-9;               /* of two positions and a tap, of the gradient of weights */
 static const double SECONDS_PER_LAYER = 0.4e-6;            /* calls, each way */
 static const double SECONDS_PER_NETWORK = 5.0e-6;          /* inputs, read-out */
 static const double SECONDS_PER_SQUARE = 4.3e-8;           /* of the singular values, N^2 and N^3 a layer */
@@ -48,33 +51,70 @@ static double phi_seconds(const eoc_activation *activation, bool slopes)
     return 1e-9 * (slopes ? activations[row].phi_dphi : activations[row].phi);
 }
 
+typedef struct {
+    double up, down; /* seconds a layer */
+} ways;
+
+/* Of inner products, or what a convolution has in their place, for the gradient of weights; of vectors in columns. */
+static ways gradient_seconds(const eoc_layer_needs *needs, double columns, double n, double features)
+{
+    const double gram = columns * columns * n * SECONDS_PER_PRODUCT;
+    if (needs->positions <= 1) {
+        return (ways){gram, gram};
+    }
+    if (columns <= n * features) {
+        return (ways){gram, gram + columns * columns * needs->taps * SECONDS_PER_PAIR};
+    }
+    return (ways){0.0, needs->taps * columns * n * (SECONDS_PER_VALUE_COPIED + n * features * SECONDS_PER_PRODUCT)};
+}
+
+/* What only a convolution has: patches, once for each matrix, and statistics over space. */
+static ways space_seconds(const eoc_probe *probe, const eoc_network *network, const eoc_layer_needs *needs,
+                          double values)
+{
+    const eoc_geometry g = eoc_network_geometry(network);
+    if (needs->positions <= 1) {
+        return (ways){0.0, 0.0};
+    }
+    const double patches = needs->drawn_taps > 1 ? needs->drawn_taps * values * SECONDS_PER_VALUE_GATHERED : 0.0;
+    const double inputs = probe->inputs.kind->num_inputs(&probe->inputs);
+    const double steps = (double)g.dimensions * g.side + (g.circular ? 0.0 : needs->positions / 2.0);
+    const bool spatial = (probe->statistics & EOC_STATISTIC_SPATIAL) != 0;
+    const double space =
+        spatial ? inputs * needs->positions * network->width * steps * SECONDS_PER_VALUE_TRANSFORMED : 0.0;
+    return (ways){patches + space, patches};
+}
+
 double eoc_probe_seconds(const eoc_probe *probe, const eoc_network *network)
 {
     const eoc_sampler *sampler = eoc_probe_sampler(probe, network);
     const eoc_architecture_kind *kind = network->architecture.kind;
     const eoc_layer_needs needs = kind->needs(network);
     const eoc_matrix matrix = kind->weights(network, network->depth > 1 ? 2 : 1);
-    const int num_inputs = probe->inputs.kind->num_inputs(&probe->inputs);
-    const int tangents = eoc_probe_tangents(probe, &needs);
-    const double inputs = num_inputs, columns = inputs + tangents, n = network->width;
+    const double positions = needs.positions > 1 ? needs.positions : 1;
+    const double inputs = positions * probe->inputs.kind->num_inputs(&probe->inputs);
+    const double columns = eoc_probe_columns(probe, &needs), n = network->width;
     const double features = eoc_activation_features(&network->activation);
     const bool way_back = (probe->statistics & EOC_STATISTICS_BACK) != 0;
     const bool finite_width = (probe->statistics & EOC_STATISTIC_FINITE_WIDTH) != 0;
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
     const double product = sampler->operations(&matrix, (int)columns) * SECONDS_PER_OPERATION *
-                           (needs.second_matrix ? 1.0 + features : 1.0);
+                           (needs.second_matrix ? 1.0 + features : 1.0) *
+                           (1.0 + 2.0 * eoc_network_projections(network));
     const double apart = (needs.normalized ? SECONDS_PER_VALUE_NORMALIZED : 0.0) +
                          (needs.scratch ? features * SECONDS_PER_VALUE_COPIED : 0.0);
     const double up_share = sampler->kept_bytes(&matrix, 1) ? IMPLICIT_UP : 1.0;
-    const double gram = inputs * inputs * n * SECONDS_PER_PRODUCT;
-    const double up = product * up_share + gram + columns * n * (SECONDS_PER_VALUE_UP + apart) +
+    const ways gradient = gradient_seconds(&needs, inputs, n, features);
+    const ways space = space_seconds(probe, network, &needs, columns * n * features);
+    const double up = product * up_share + gradient.up + space.up + columns * n * (SECONDS_PER_VALUE_UP + apart) +
                       features * inputs * n * phi_seconds(&network->activation, way_back || finite_width || spectrum) +
                       (network->bias_variance > 0.0 ? n * SECONDS_PER_NORMAL : 0.0) +
                       (finite_width ? inputs * n * SECONDS_PER_VALUE_WIDTH : 0.0) + SECONDS_PER_LAYER;
-    const double down =
-        product * (2.0 - up_share) + gram + columns * n * (SECONDS_PER_VALUE_DOWN + apart) + SECONDS_PER_LAYER;
-    const double all_of_j = sampler->operations(&matrix, network->width) * SECONDS_PER_OPERATION +
-                            n * n * (SECONDS_PER_SQUARE + n * SECONDS_PER_CUBE);
+    const double down = product * (2.0 - up_share) + gradient.down + space.down +
+                        columns * n * (SECONDS_PER_VALUE_DOWN + apart) + SECONDS_PER_LAYER;
+    const double side = positions * n;
+    const double all_of_j = sampler->operations(&matrix, (int)(side * positions)) * SECONDS_PER_OPERATION +
+                            side * side * (SECONDS_PER_SQUARE + side * SECONDS_PER_CUBE);
     const double ups = way_back && !eoc_probe_keeps_all(probe, network) ? 2.0 : 1.0;
     return SECONDS_PER_NETWORK + columns * n * SECONDS_PER_NORMAL +
            network->depth * (ups * up + (way_back ? down : 0.0) + (spectrum ? all_of_j : 0.0));

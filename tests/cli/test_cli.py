@@ -387,7 +387,7 @@ def test_version(tmp_path):
 
 @pytest.mark.parametrize("kind, names", [
     ("activations", [*ACTIVATIONS, "crelu"]), ("initializers", [*INITIALIZERS, "looks_linear", "looks_linear_gaussian", "delta_orthogonal",
-                                                                 "gaussian_taps"])])
+                                                                 "gaussian_taps", "orthogonal_kernel"])])
 def test_list_prints_every_kind(kind, names, tmp_path):
     """eoc list prints exactly the activations and initializers there are, with formula and source, alone and in all."""
     for arguments in ([kind], []):

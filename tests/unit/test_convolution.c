@@ -7,6 +7,7 @@
 
 #include "eoc/linalg.h"
 #include "eoc/probe.h"
+#include "eoc/product_svd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,8 +155,10 @@ static void write_out_kernel(const plain_network *p, int l, int tensor, uint32_t
     const int width = p->c->width, taps = p->taps;
     const bool twice = of_features && eoc_activation_features(&law->activation) == 2;
     const bool mirrored = twice && strncmp(name, "looks_linear", 12) == 0;
+    /* What a random orthogonal kernel is, other tests tell. */
+    const bool given = strcmp(name, "orthogonal_kernel") == 0;
     const bool centre = strcmp(name, "looks_linear") == 0 || strcmp(name, "delta_orthogonal") == 0;
-    const int drawn_channels = twice && !mirrored ? 2 * width : width, drawn_taps = centre ? 1 : taps;
+    const int drawn_channels = twice && !mirrored ? 2 * width : width, drawn_taps = centre || given ? 1 : taps;
     eoc_weights *weights = NULL;
     assert_int_equal(eoc_weights_create(MOST_TAPS * MOST_FEATURES, 0, &weights), EOC_OK);
     const eoc_matrix matrix = {.initializer = law->initializer,
@@ -167,8 +170,11 @@ static void write_out_kernel(const plain_network *p, int l, int tensor, uint32_t
                                .fan_in = drawn_taps * drawn_channels,
                                .taps = drawn_taps};
     static double drawn[MOST_WIDTH * MOST_TAPS * MOST_FEATURES], stored[MOST_WIDTH * MOST_TAPS * MOST_FEATURES];
-    assert_int_equal(eoc_weights_draw(weights, &matrix, drawn), EOC_OK);
     assert_int_equal(eoc_network_draw(law, &matrix, weights, stored), EOC_OK);
+    assert_int_equal(eoc_weights_draw(weights, &matrix, drawn), EOC_OK);
+    if (given) {
+        memcpy(drawn, stored, sizeof drawn);
+    }
     k->channels = twice ? 2 * width : width;
     for (int i = 0; i < width; i++) {
         for (int t = 0; t < taps; t++) {
@@ -652,8 +658,9 @@ static void compare_layer(plain_network *p, const char *where, int l, plain_batc
 static void compare_with_plain(const plain_case *c, const char *activation, const char *initializer)
 {
     const eoc_network law = network_of(c, activation, initializer);
-    if (eoc_network_check(&law) != EOC_OK) {
-        assert_true(c->form == 'r' && strcmp(activation, "crelu") == 0); /* what makes no sense, and nothing else */
+    if (eoc_network_check(&law) != EOC_OK) { /* what makes no sense, and nothing else */
+        assert_true((c->form == 'r' && strcmp(activation, "crelu") == 0) ||
+                    (!c->circular && strcmp(initializer, "orthogonal_kernel") == 0));
         return;
     }
     const bool coupled = c->norm == 'b';
@@ -697,7 +704,9 @@ static void every_combination(void **state)
                                           {"sigmoid", "uniform"},
                                           {"tanh", "orthogonal"},
                                           {"relu", "delta_orthogonal"},
-                                          {"crelu", "looks_linear_gaussian"}};
+                                          {"crelu", "looks_linear_gaussian"},
+                                          {"tanh", "orthogonal_kernel"},
+                                          {"crelu", "orthogonal_kernel"}};
     for (int i = 0; i < NUM_CASES; i++) {
         for (size_t k = 0; k < sizeof with / sizeof with[0]; k++) {
             compare_with_plain(&cases[i], with[k][0], with[k][1]);
@@ -790,13 +799,151 @@ static void one_position(void **state)
     }
 }
 
+/* -- kernels that keep norms -- */
+
+enum { MOST_CHANNELS = 6, MOST_KERNEL_TAPS = 25, MOST_SIDE = 2 * MOST_CHANNELS };
+
+typedef struct {
+    int fan_out, taps, channels;
+    double w[MOST_CHANNELS * MOST_KERNEL_TAPS * MOST_CHANNELS];
+} stored_kernel;
+
+/* A kernel as a trained network stores it. */
+static void draw_kernel(const eoc_network *network, int channels, stored_kernel *k)
+{
+    const eoc_geometry g = eoc_network_geometry(network);
+    eoc_matrix matrix = eoc_network_matrix(network, 1, 0);
+    matrix.fan_in = channels * matrix.taps;
+    *k = (stored_kernel){.fan_out = matrix.fan_out, .taps = eoc_geometry_taps(&g), .channels = channels};
+    eoc_weights *weights = NULL;
+    assert_int_equal(eoc_weights_create(MOST_CHANNELS, 0, &weights), EOC_OK);
+    assert_int_equal(eoc_network_draw(network, &matrix, weights, k->w), EOC_OK);
+    eoc_weights_destroy(&weights);
+}
+
+/* Singular values of sum_t W_t exp(i theta.offset(t)), each twice: of the real matrix [[re, -im], [im, re]]. */
+static void singular_values(const plain_case *c, const stored_kernel *k, const double theta[2], double *log_values)
+{
+    double m[MOST_SIDE][MOST_SIDE] = {{0.0}};
+    for (int t = 0; t < k->taps; t++) {
+        int offset[2];
+        offset_of(c, t, offset);
+        const double phase = theta[0] * offset[0] + theta[1] * offset[1];
+        for (int i = 0; i < k->fan_out; i++) {
+            for (int j = 0; j < k->channels; j++) {
+                const double w = k->w[(i * k->taps + t) * k->channels + j];
+                m[i][j] += w * cos(phase);
+                m[k->fan_out + i][k->channels + j] += w * cos(phase);
+                m[k->fan_out + i][j] += w * sin(phase);
+                m[i][k->channels + j] -= w * sin(phase);
+            }
+        }
+    }
+    eoc_product_svd *svd = NULL;
+    assert_int_equal(eoc_product_svd_create(MOST_SIDE, &svd), EOC_OK);
+    eoc_product_svd_begin(svd, 2 * k->channels);
+    int columns = 0;
+    const double *const basis = eoc_product_svd_basis(svd, &columns);
+    double product[MOST_SIDE * MOST_SIDE] = {0.0};
+    for (int v = 0; v < columns; v++) {
+        for (int i = 0; i < 2 * k->fan_out; i++) {
+            for (int j = 0; j < 2 * k->channels; j++) {
+                product[v * 2 * k->fan_out + i] += m[i][j] * basis[v * 2 * k->channels + j];
+            }
+        }
+    }
+    assert_true(eoc_product_svd_push(svd, product, 2 * k->fan_out, 0));
+    eoc_product_svd_finish(svd, log_values);
+    eoc_product_svd_destroy(&svd);
+}
+
+/*
+ * Xiao et al. 2018: as a circular convolution the layer is sigma_w times an isometry. Its singular values are those of
+ * the kernel's Fourier transform at every frequency (block-circulant matrices). The lift from fewer channels keeps
+ * norms too, up to sqrt(fan_out/fan_in): every unit has the variance sigma_w^2.
+ */
+static void kernels_are_isometries(void **state)
+{
+    (void)state;
+    enum { SIDE = 6 };
+    static const char *const initializers[] = {"orthogonal_kernel", "delta_orthogonal"};
+    for (int i = 0; i < 2; i++) {
+        for (int n = 0; n < 16; n++) {
+            const plain_case c = {
+                .dimensions = 1 + n % 2, .side = SIDE, .kernel = n / 2 % 2 ? 5 : 3, .width = 5 + n / 4 % 2};
+            char spelling[80];
+            snprintf(spelling, sizeof spelling, "convolutional(dimensions=%d, side=%d, kernel=%d)", c.dimensions, SIDE,
+                     c.kernel);
+            plain_case spelled = c;
+            spelled.spelling = spelling;
+            eoc_network network = network_of(&spelled, "tanh", initializers[i]);
+            network.weight_variance = 1.7;
+            network.key.word[0] = (uint32_t)n;
+            static stored_kernel k;
+            draw_kernel(&network, n < 8 ? c.width : 3, &k);
+            const double wanted = 0.5 * log(1.7 * k.fan_out / k.channels);
+            for (int f = 0; f < (c.dimensions == 2 ? SIDE * SIDE : SIDE); f++) {
+                const double turn = 2.0 * 3.14159265358979323846 / SIDE;
+                const double theta[2] = {turn * (f % SIDE), turn * (f / SIDE)}; /* the order does not matter */
+                double log_values[MOST_SIDE];
+                singular_values(&spelled, &k, theta, log_values);
+                for (int v = 0; v < 2 * k.channels; v++) {
+                    CHECK_NEAR(log_values[v], wanted, 1e-12);
+                }
+            }
+        }
+    }
+}
+
+/* The mean power in each tap is binomial: two-tap kernels have half in each, and follow one another. */
+static void power_of_the_taps(void **state)
+{
+    (void)state;
+    enum { DRAWS = 2000, WIDTH = 4 };
+    static const struct {
+        plain_case c;
+        double along[5]; /* in one dimension; in two the products */
+    } at[] = {
+        {{.spelling = "convolutional(dimensions=1, side=5)", .dimensions = 1, .kernel = 3, .width = WIDTH},
+         {0.25, 0.5, 0.25}},
+        {{.spelling = "convolutional(dimensions=1, side=5, kernel=5)", .dimensions = 1, .kernel = 5, .width = WIDTH},
+         {0.0625, 0.25, 0.375, 0.25, 0.0625}},
+        {{.spelling = "convolutional(side=5)", .dimensions = 2, .kernel = 3, .width = WIDTH}, {0.25, 0.5, 0.25}}};
+    for (int n = 0; n < 3; n++) {
+        eoc_network network = network_of(&at[n].c, "tanh", "orthogonal_kernel");
+        network.weight_variance = 1.0;
+        double sum[MOST_KERNEL_TAPS] = {0.0}, square[MOST_KERNEL_TAPS] = {0.0}, shares[EOC_MAX_TAPS];
+        static stored_kernel k;
+        for (int draw = 0; draw < DRAWS; draw++) {
+            network.key.word[0] = (uint32_t)draw;
+            draw_kernel(&network, WIDTH, &k);
+            for (int t = 0; t < k.taps; t++) {
+                double power_of_tap = 0.0;
+                for (int i = 0; i < WIDTH * WIDTH; i++) {
+                    power_of_tap += pow(k.w[(i / WIDTH * k.taps + t) * WIDTH + i % WIDTH], 2.0) / WIDTH;
+                }
+                sum[t] += power_of_tap / DRAWS;
+                square[t] += power_of_tap * power_of_tap / DRAWS;
+            }
+        }
+        eoc_network_tap_shares(&network, shares);
+        for (int t = 0; t < k.taps; t++) {
+            const int kernel = at[n].c.kernel;
+            const double wanted =
+                at[n].c.dimensions == 1 ? at[n].along[t] : at[n].along[t / kernel] * at[n].along[t % kernel];
+            CHECK_NEAR(shares[t], wanted, 1e-15);
+            /* 17 comparisons: 4 standard errors */
+            CHECK_NEAR(sum[t], wanted, 4.0 * sqrt((square[t] - sum[t] * sum[t]) / DRAWS));
+        }
+    }
+}
+
 int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_combination),
-        cmocka_unit_test(along_an_interval),
-        cmocka_unit_test(one_position),
+        cmocka_unit_test(every_combination),      cmocka_unit_test(along_an_interval), cmocka_unit_test(one_position),
+        cmocka_unit_test(kernels_are_isometries), cmocka_unit_test(power_of_the_taps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,23 @@ static const network_case cases[] = {
     {"relu", "gaussian", 1.8, 0.0, 6, 4, "gaussian", 4, 0.0, 1, "residual(normalization=batch)"},
     {"tanh", "gaussian", 1.8, 0.1, 6, 4, "pair", 0, 0.6, 1, "fully_connected(normalization=layer)"},
     {"tanh", "orthogonal", 1.8, 0.1, 6, 4, "pair", 0, 0.6, 1, "fully_connected(keep=0.8)"},
+    /* Columns at every position: below fan_in (taps times width), and beyond it. */
+    {"tanh", "gaussian", 1.8, 0.05, 4, 3, "pair", 0, 0.6, 1, "convolutional(dimensions=1, side=3)"},
+    {"tanh", "gaussian", 1.8, 0.05, 2, 3, "pair", 0, 0.6, 2, "convolutional(dimensions=1, side=4)"},
+    {"tanh", "orthogonal", 1.8, 0.05, 4, 3, "pair", 0, 0.6, 1, "convolutional(dimensions=1, side=3)"},
+    {"relu", "orthogonal", 1.8, 0.0, 3, 4, "pair", 0, 0.6, 1, "convolutional(dimensions=1, side=4, padding=zero)"},
+    {"tanh", "he_normal", 0.9, 0.05, 2, 3, "pair", 0, 0.6, 1, "convolutional(side=3, padding=zero)"},
+    {"tanh", "glorot_normal", 1.8, 0.05, 4, 3, "single", 0, 0.0, 1, "convolutional(dimensions=1, side=5, kernel=5)"},
+    {"tanh", "gaussian_taps(tap_0=2, tap_1=0.3)", 1.8, 0.05, 4, 3, "pair", 0, 0.6, 1,
+     "convolutional(dimensions=1, side=3)"},
+    {"tanh", "delta_orthogonal", 1.8, 0.05, 8, 3, "single", 0, 0.0, 1, "convolutional(dimensions=1, side=3)"},
+    {"relu", "delta_orthogonal", 1.8, 0.1, 3, 3, "pair", 0, 0.6, 1,
+     "convolutional(dimensions=1, side=3, padding=zero)"},
+    {"crelu", "looks_linear_gaussian", 1.2, 0.1, 4, 3, "pair", 0, 0.6, 1, "convolutional(dimensions=1, side=3)"},
+    {"tanh", "orthogonal", 1.8, 0.1, 3, 3, "pair", 0, 0.6, 1,
+     "convolutional(dimensions=1, side=3, form=full, branch=0.5)"},
+    {"tanh", "gaussian", 1.8, 0.1, 3, 3, "gaussian", 4, 0.0, 1,
+     "convolutional(dimensions=1, side=3, normalization=batch)"},
 };
 enum { NUM_CASES = sizeof cases / sizeof cases[0] };
 

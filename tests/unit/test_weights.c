@@ -256,7 +256,8 @@ static void effective(void **state)
                  {"looks_linear", 1.0}, /* of W' alone; see test_architecture.c for [W', -W'] */
                  {"looks_linear_gaussian", 1.0},
                  {"delta_orthogonal", 1.0},
-                 {"gaussian_taps", 1.0}};
+                 {"gaussian_taps", 1.0},
+                 {"orthogonal_kernel", 1.0}};
     assert_int_equal(sizeof cases / sizeof cases[0], eoc_initializer_count());
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         eoc_initializer initializer;
