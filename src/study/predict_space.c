@@ -111,8 +111,8 @@ static eoc_status create_curves(const eoc_probe *probe, const eoc_network *netwo
 {
     const eoc_activation *act = &network->activation;
     const bool between = (probe->statistics & EOC_STATISTIC_SPATIAL) != 0 &&
-                         eoc_spatial_curves_reach(&p->averaging, act, &inputs->classes, max_depth, true);
-    if (!between && !eoc_spatial_curves_reach(&p->averaging, act, &inputs->classes, max_depth, false)) {
+                         eoc_spatial_curves_reach(&p->averaging, &inputs->classes, max_depth, true);
+    if (!between && !eoc_spatial_curves_reach(&p->averaging, &inputs->classes, max_depth, false)) {
         return EOC_OK;
     }
     return eoc_spatial_curves_create(&p->averaging, act, eoc_text_round(eoc_network_effective(network)),

@@ -17,16 +17,13 @@ static double num_doubles(const eoc_averaging *averaging, const eoc_theory_input
     return (max_depth + 1.0) * (positions * (3.0 * v + 3.0 * p + 3.0) + 2.0);
 }
 
-bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_activation *act,
-                              const eoc_theory_inputs *classes, int max_depth, bool between)
+bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_inputs *classes, int max_depth,
+                              bool between)
 {
-    /* A pair of unlike variances costs a series, or where phi has a kink a two-dimensional quadrature. */
-    enum { MOST_PAIRS = 1 << 17, MOST_KINKED_PAIRS = 1 << 9 };
-    const bool kinked = act->kind->num_kinks > 0 && !act->kind->scale_invariant;
     const double positions = eoc_geometry_positions(&averaging->geometry);
     const double sites = classes->num_variances * positions;
     const double pairs = classes->num_pairs * positions + (between ? 0.5 * sites * positions : 0.0);
-    return sites <= EOC_SPATIAL_MOST_SITES && pairs <= (kinked ? MOST_KINKED_PAIRS : MOST_PAIRS) &&
+    return sites <= EOC_SPATIAL_MOST_SITES && pairs <= EOC_SPATIAL_MOST_PAIRS &&
            num_doubles(averaging, classes, max_depth) <= EOC_SPATIAL_MOST_DOUBLES;
 }
 

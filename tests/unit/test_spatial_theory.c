@@ -589,11 +589,10 @@ static void reach(void **state)
 {
     (void)state;
     const eoc_averaging small = averaging(2, 7, 1.0 / 3.0, true), large = averaging(2, 64, 1.0 / 3.0, true);
-    const eoc_activation tanh_ = activation("tanh");
     const eoc_theory_inputs classes = {.num_variances = 10, .num_pairs = 45};
-    assert_true(eoc_spatial_curves_reach(&small, &tanh_, &classes, 100, true));
-    assert_false(eoc_spatial_curves_reach(&large, &tanh_, &classes, 100, true));
-    assert_false(eoc_spatial_curves_reach(&small, &tanh_, &classes, 100000, false));
+    assert_true(eoc_spatial_curves_reach(&small, &classes, 100, true));
+    assert_false(eoc_spatial_curves_reach(&large, &classes, 100, true));
+    assert_false(eoc_spatial_curves_reach(&small, &classes, 100000, false));
 }
 
 int main(void)
