@@ -242,7 +242,10 @@ eoc_status eoc_network_draw(const eoc_network *network, const eoc_matrix *matrix
 double eoc_layer_noted_doubles(const eoc_layer_needs *needs, int inputs, int width);
 double eoc_layer_gram_doubles(const eoc_layer_needs *needs, int inputs, int width);
 
-/** Doubles of the least scratch memory for products over space of so many columns; more is of no use. 0: no space. */
+/** Columns beyond which products with explicit weights are taken some at a time, and what these then are. */
+int eoc_layer_columns_at_a_time(int positions);
+
+/** Doubles of the scratch memory for products over space of so many columns at a time. 0: no space. */
 double eoc_layer_patch_doubles(const eoc_layer_needs *needs, double columns, int width);
 
 /** Two-tap factors of every kernel, where the initializer makes it of such; else 0. */

@@ -122,8 +122,7 @@ void eoc_layer_apply(const eoc_network *network, const eoc_layer_tools *tools, c
         tools->sampler->apply(tools->weights, matrix, x, y, columns, kept);
     }
     if (eoc_network_projections(network) > 0) {
-        const eoc_geometry g = eoc_network_geometry(network);
-        eoc_projections_apply(&g, tools, matrix, y, columns);
+        eoc_projections_apply(network, tools, matrix, y, columns);
     }
 }
 
@@ -131,8 +130,7 @@ void eoc_layer_apply_transposed(const eoc_network *network, const eoc_layer_tool
                                 const double *y, double *x, int columns, const void *kept)
 {
     if (eoc_network_projections(network) > 0) {
-        const eoc_geometry g = eoc_network_geometry(network);
-        eoc_projections_apply_transposed(&g, tools, matrix, y, x, columns, kept);
+        eoc_projections_apply_transposed(network, tools, matrix, y, x, columns, kept);
     } else if (taps_of(matrix) > 1) {
         eoc_space_apply_transposed(network, tools, matrix, y, x, columns, kept);
     } else {

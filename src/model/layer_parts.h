@@ -142,6 +142,12 @@ bool eoc_network_has_gates(const eoc_network *network);
 /** How many inputs the tangents of a network ride on. */
 int eoc_network_riders(const eoc_network *network, int inputs);
 
+/**
+ * How many columns, of whole inputs, are multiplied at a time: all, or of a sampler that can draw a matrix again and
+ * again so many as its scratch memory has room for. A function of the network alone, as its bits are.
+ */
+int eoc_space_step(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix, int columns);
+
 /* -- space.c: as eoc_layer_apply, of a matrix with more than one tap that is not mirrored -- */
 
 void eoc_space_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
@@ -155,11 +161,11 @@ void eoc_space_gather_tap(const eoc_geometry *geometry, int tap, const double *x
 /* -- projections.c: random orthogonal kernels, by explicit weights alone; `h` is the matrix that stands last -- */
 
 /** y (columns, fan_out), h's product, in place to that with the kernel. Scratch memory: eoc_projection_buffers. */
-void eoc_projections_apply(const eoc_geometry *geometry, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
+void eoc_projections_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
                            int columns);
 
 /** y (columns, fan_out) back to x (columns, fan_in), h's transposed product included. */
-void eoc_projections_apply_transposed(const eoc_geometry *geometry, const eoc_layer_tools *tools, const eoc_matrix *h,
+void eoc_projections_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *h,
                                       const double *y, double *x, int columns, const void *kept);
 
 /** The kernel, out (fan_out, taps, fan_in). EOC_ERR_NOMEM. */

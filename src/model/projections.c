@@ -67,38 +67,38 @@ static void apply_factor(const eoc_geometry *g, const eoc_layer_tools *tools, co
     eoc_linalg_axpy(1.0, shifted, y, size);
 }
 
-/* Columns of whole inputs that have room in the scratch memory. */
-static int columns_at_a_time(const eoc_geometry *g, const eoc_layer_tools *tools, int width, int columns)
+static void apply_factors(const eoc_geometry *g, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
+                          int columns)
 {
-    const int positions = eoc_geometry_positions(g);
-    const size_t room = tools->patch_doubles / BUFFERS / (size_t)width / (size_t)positions;
-    assert(room > 0);
-    return room >= (size_t)(columns / positions) ? columns : (int)room * positions;
-}
-
-void eoc_projections_apply(const eoc_geometry *g, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
-                           int columns)
-{
-    const int step = columns_at_a_time(g, tools, h->fan_out, columns);
-    for (int c = 0; c < columns; c += step) {
-        for (int i = 0; i < count_of(g); i++) {
-            apply_factor(g, tools, h, i, false, y + (size_t)c * (size_t)h->fan_out,
-                         columns - c < step ? columns - c : step);
-        }
+    for (int i = 0; i < count_of(g); i++) {
+        apply_factor(g, tools, h, i, false, y, columns);
     }
 }
 
-void eoc_projections_apply_transposed(const eoc_geometry *g, const eoc_layer_tools *tools, const eoc_matrix *h,
+void eoc_projections_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *h, double *y,
+                           int columns)
+{
+    const eoc_geometry g = eoc_network_geometry(network);
+    const int step = eoc_space_step(network, tools, h, columns);
+    assert(BUFFERS * (size_t)step * (size_t)h->fan_out <= tools->patch_doubles);
+    for (int c = 0; c < columns; c += step) {
+        apply_factors(&g, tools, h, y + (size_t)c * (size_t)h->fan_out, columns - c < step ? columns - c : step);
+    }
+}
+
+void eoc_projections_apply_transposed(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *h,
                                       const double *y, double *x, int columns, const void *kept)
 {
-    const int step = columns_at_a_time(g, tools, h->fan_out, columns);
+    const eoc_geometry g = eoc_network_geometry(network);
+    const int step = eoc_space_step(network, tools, h, columns);
     const size_t n = (size_t)h->fan_out;
+    assert(BUFFERS * (size_t)step * n <= tools->patch_doubles);
     for (int c = 0; c < columns; c += step) {
         const int count = columns - c < step ? columns - c : step;
         double *const copy = tools->patches + 2 * n * (size_t)count;
         memcpy(copy, y + (size_t)c * n, sizeof(double) * n * (size_t)count);
-        for (int i = count_of(g) - 1; i >= 0; i--) {
-            apply_factor(g, tools, h, i, true, copy, count);
+        for (int i = count_of(&g) - 1; i >= 0; i--) {
+            apply_factor(&g, tools, h, i, true, copy, count);
         }
         tools->sampler->apply_transposed(tools->weights, h, copy, x + (size_t)c * (size_t)h->fan_in, count, kept);
     }
@@ -128,7 +128,7 @@ eoc_status eoc_projections_draw(const eoc_geometry *geometry, eoc_weights *weigh
                 y[(j * num_taps + num_taps / 2) * rows + i] = out[i * channels + j];
             }
         }
-        eoc_projections_apply(&g, &tools, h, y, taps * h->fan_in);
+        apply_factors(&g, &tools, h, y, taps * h->fan_in);
         for (size_t i = 0; i < rows; i++) {
             for (size_t t = 0; t < num_taps; t++) {
                 for (size_t j = 0; j < channels; j++) {

@@ -72,13 +72,17 @@ static void scatter(const eoc_geometry *g, const double *factors, const double *
     }
 }
 
-/* So many columns, of whole inputs, have their patches in the scratch memory at a time. */
-static int columns_at_a_time(const eoc_geometry *g, const eoc_layer_tools *tools, const eoc_matrix *matrix, int columns)
+int eoc_layer_columns_at_a_time(int positions)
 {
-    const int positions = eoc_geometry_positions(g);
-    const size_t room = tools->patch_doubles / (size_t)matrix->fan_in / (size_t)positions;
-    assert(room > 0);
-    return room >= (size_t)(columns / positions) ? columns : (int)room * positions;
+    enum { LEAST = 512 }; /* beside which drawing the matrix again is little */
+    return (LEAST + positions - 1) / positions * positions;
+}
+
+int eoc_space_step(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix, int columns)
+{
+    const bool again = tools->sampler->kept_bytes(matrix, columns) == 0;
+    const int most = eoc_layer_columns_at_a_time(eoc_network_positions(network));
+    return again && columns > most ? most : columns;
 }
 
 void eoc_space_apply(const eoc_network *network, const eoc_layer_tools *tools, const eoc_matrix *matrix,
@@ -87,7 +91,8 @@ void eoc_space_apply(const eoc_network *network, const eoc_layer_tools *tools, c
     double factors[EOC_MAX_TAPS];
     const eoc_geometry g = eoc_network_geometry(network);
     const size_t channels = (size_t)(matrix->fan_in / matrix->taps);
-    const int step = columns_at_a_time(&g, tools, matrix, columns);
+    const int step = eoc_space_step(network, tools, matrix, columns);
+    assert((size_t)step * (size_t)matrix->fan_in <= tools->patch_doubles);
     factors_of_taps(network, matrix->taps, factors);
     for (int c = 0; c < columns; c += step) {
         const int count = columns - c < step ? columns - c : step;
@@ -103,7 +108,8 @@ void eoc_space_apply_transposed(const eoc_network *network, const eoc_layer_tool
     double factors[EOC_MAX_TAPS];
     const eoc_geometry g = eoc_network_geometry(network);
     const size_t channels = (size_t)(matrix->fan_in / matrix->taps);
-    const int step = columns_at_a_time(&g, tools, matrix, columns);
+    const int step = eoc_space_step(network, tools, matrix, columns);
+    assert((size_t)step * (size_t)matrix->fan_in <= tools->patch_doubles);
     factors_of_taps(network, matrix->taps, factors);
     for (int c = 0; c < columns; c += step) {
         const int count = columns - c < step ? columns - c : step;

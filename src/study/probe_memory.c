@@ -146,10 +146,11 @@ static double spatial_doubles(const eoc_probe *probe)
 /* Patches of all columns; of a basis of all of J, which is drawn for again and again, those of so many at a time. */
 static double patch_doubles(const eoc_probe *probe, int max_width)
 {
-    enum { COLUMNS = 512 };
     const eoc_layer_needs *needs = &probe->needs;
     const double positions = at_least_one(needs->positions), basis = positions * positions * max_width;
-    const double at_a_time = wants_spectrum(probe) ? fmin(basis, positions * ceil(COLUMNS / positions)) : 0.0;
+    /* Networks of fewer positions round up to others of their multiples. */
+    const double most = eoc_layer_columns_at_a_time((int)positions) + positions;
+    const double at_a_time = wants_spectrum(probe) ? fmin(basis, most) : 0.0;
     return eoc_layer_patch_doubles(needs, fmax(num_columns(probe, needs), at_a_time), max_width);
 }
 

@@ -31,6 +31,7 @@ typedef struct {
 static const plain_case cases[] = {
     {"convolutional(side=3)", 2, 3, 3, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(side=3, padding=zero)", 2, 3, 3, false, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
+    {"convolutional(side=3)", 2, 3, 3, true, 'f', 'n', 2, 7, 0, 1, 1, NO_NORM}, /* J in more than one piece */
     {"convolutional(side=3, kernel=1)", 2, 3, 1, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(dimensions=1, side=5, kernel=3)", 1, 5, 3, true, 'f', 'n', 2, 3, 0, 1, 1, NO_NORM},
     {"convolutional(dimensions=1, side=5, kernel=5, padding=zero)", 1, 5, 5, false, 'f', 'n', 2, 2, 0, 1, 1, NO_NORM},
@@ -721,7 +722,7 @@ static void along_an_interval(void **state)
 {
     (void)state;
     enum { LAGS = 3 };
-    static const int which[] = {0, 4, 12}; /* of cases, as many inputs as points */
+    static const int which[] = {0, 5, 13}; /* of cases, as many inputs as points */
     for (int k = 0; k < 3; k++) {
         plain_case c = cases[which[k]];
         c.inputs = MOST_INPUTS;
@@ -895,6 +896,64 @@ static void kernels_are_isometries(void **state)
     }
 }
 
+/*
+ * Linear layers of such kernels, and looks-linear ones of crelu, keep lengths, angles and gradients at any depth, as
+ * circular convolutions and, with the centre tap alone, as any: all singular values of J are 1.
+ */
+static void deep_isometries(void **state)
+{
+    (void)state;
+    enum { L = 50, WIDTH = 8, MODES = 9 * WIDTH };
+    static const struct {
+        const char *architecture, *activation, *initializer, *sampler;
+    } at[] = {{"convolutional(side=3)", "linear", "delta_orthogonal", "explicit"},
+              {"convolutional(side=3, padding=zero)", "linear", "delta_orthogonal", "implicit"},
+              {"convolutional(side=3)", "linear", "orthogonal_kernel", "explicit"},
+              {"convolutional(dimensions=1, side=7, kernel=5)", "linear", "orthogonal_kernel", "explicit"},
+              {"convolutional(side=3)", "crelu", "looks_linear", "explicit"},
+              {"convolutional(side=3, padding=zero)", "crelu", "looks_linear", "implicit"}};
+    for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
+        const plain_case c = {.spelling = at[k].architecture, .width = WIDTH};
+        eoc_network network = network_of(&c, at[k].activation, at[k].initializer);
+        network.depth = L;
+        network.weight_variance = 1.0;
+        network.bias_variance = 0.0;
+        const bool spectrum = strcmp(at[k].sampler, "explicit") == 0;
+        const eoc_probe probe = probe_of(&network, "pair", 2,
+                                         EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN |
+                                             (spectrum ? EOC_STATISTIC_SPECTRUM : 0U),
+                                         at[k].sampler);
+        int all[L];
+        double log_q[L], cosines[L], gradient_q[L], singular[MODES], m1 = NAN, m2 = NAN;
+        for (int l = 0; l < L; l++) {
+            all[l] = l + 1;
+        }
+        eoc_probe_rows rows = {.log_q = log_q,
+                               .log_gradient_q = gradient_q,
+                               .log_jacobian_m1 = &m1,
+                               .log_jacobian_m2 = &m2,
+                               .log_singular_values = spectrum ? singular : NULL};
+        double one_minus_c[L];
+        rows.c = cosines;
+        rows.one_minus_c = one_minus_c;
+        eoc_probe_workspace *workspace = NULL;
+        assert_int_equal(eoc_probe_workspace_create(&probe, L, WIDTH, &workspace), EOC_OK);
+        eoc_outcome outcome;
+        assert_true(eoc_probe_run(&probe, &network, 1.0, all, L, workspace, NULL, &rows, &outcome));
+        eoc_probe_workspace_destroy(&workspace);
+        for (int l = 0; l < L; l++) {
+            CHECK_NEAR(log_q[l], 0.0, 1e-12);
+            CHECK_NEAR(cosines[l], 0.6, 1e-12);
+            CHECK_NEAR(gradient_q[l], gradient_q[L - 1], 1e-12);
+        }
+        CHECK_NEAR(m1, 0.0, 1e-12);
+        CHECK_NEAR(m2, 0.0, 1e-12);
+        for (int i = 0; i < eoc_network_positions(&network) * WIDTH && spectrum; i++) {
+            CHECK_NEAR(singular[i], 0.0, 1e-11);
+        }
+    }
+}
+
 /* The mean power in each tap is binomial: two-tap kernels have half in each, and follow one another. */
 static void power_of_the_taps(void **state)
 {
@@ -942,8 +1001,9 @@ int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_combination),      cmocka_unit_test(along_an_interval), cmocka_unit_test(one_position),
-        cmocka_unit_test(kernels_are_isometries), cmocka_unit_test(power_of_the_taps),
+        cmocka_unit_test(every_combination), cmocka_unit_test(along_an_interval),
+        cmocka_unit_test(one_position),      cmocka_unit_test(kernels_are_isometries),
+        cmocka_unit_test(deep_isometries),   cmocka_unit_test(power_of_the_taps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,18 +108,20 @@ static const struct {
     const char *activation;
     double weight_variance, bias_variance;
     const char *architecture;
-} networks[] = {{"tanh", 1.6, 0.1, "fully_connected"},
-                {"relu", 2.0, 0.0, "fully_connected"},
-                {"relu", 1e-80, 0.0, "fully_connected"}, /* the scale leaves the range of doubles: exponents carried */
-                {"linear", 1e90, 0.0, "fully_connected"},
-                {"tanh", 1e-90, 0.0, "fully_connected"}, /* so small that it is linear */
-                {"crelu", 1.0, 0.1, "fully_connected(keep=0.8)"},
-                {"tanh", 1.6, 0.1, "fully_connected(normalization=batch, keep=0.7)"},
-                {"crelu", 1e50, 0.0, "fully_connected(normalization=layer)"},
-                {"relu", 1e50, 0.0, "residual(skip=1000000, branch=1000000, keep=0.7)"},
-                {"crelu", 2.0, 0.1, "residual(normalization=batch)"},
-                {"tanh", 2.0, 0.1, "residual(form=reduced, normalization=layer)"},
-                {"crelu", 2.0, 0.1, "residual(form=full, normalization=batch, keep=0.9)"}};
+} networks[] = {
+    {"tanh", 1.6, 0.1, "fully_connected"},
+    {"relu", 2.0, 0.0, "fully_connected"},
+    {"relu", 1e-80, 0.0, "fully_connected"}, /* the scale leaves the range of doubles: exponents carried */
+    {"linear", 1e90, 0.0, "fully_connected"},
+    {"tanh", 1e-90, 0.0, "fully_connected"}, /* so small that it is linear */
+    {"crelu", 1.0, 0.1, "fully_connected(keep=0.8)"},
+    {"tanh", 1.6, 0.1, "fully_connected(normalization=batch, keep=0.7)"},
+    {"crelu", 1e50, 0.0, "fully_connected(normalization=layer)"},
+    {"relu", 1e50, 0.0, "residual(skip=1000000, branch=1000000, keep=0.7)"},
+    {"crelu", 2.0, 0.1, "residual(normalization=batch)"},
+    {"tanh", 2.0, 0.1, "residual(form=reduced, normalization=layer)"},
+    {"crelu", 2.0, 0.1, "residual(form=full, normalization=batch, keep=0.9)"},
+    {"tanh", 2.0, 0.1, "convolutional(dimensions=1, side=3, form=full, normalization=layer, padding=zero)"}};
 enum { NUM_NETWORKS = sizeof networks / sizeof networks[0] };
 
 static void same_bits(void **state)
