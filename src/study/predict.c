@@ -303,7 +303,9 @@ static eoc_status fill_space(const eoc_prediction *p, const eoc_network *network
 {
     bool partial = false;
     if (eoc_network_positions(network) > 1) {
-        partial = true; /* beta: slopes of one unit at different positions are correlated, and all count */
+        /* Slopes of one unit at different positions are correlated, and all count: the law of independent entries is
+         * not Hanin and Nica's. */
+        partial = network->initializer.kind->law != EOC_LAW_HAAR;
         put(record->beta, NAN);
     }
     if (p->curves || p->layers) {
