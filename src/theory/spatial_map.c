@@ -12,8 +12,8 @@
 /* Variances as near as this are one: what rounding of a layer's sums makes of equal ones. */
 static const double ALIKE = 32.0 * DBL_EPSILON;
 
-/* A table of correlations costs about as much as it saves in this many layers. */
-enum { WORTH_A_TABLE = 20 };
+/* A table of correlations costs about as much as so many of them. */
+enum { WORTH_A_TABLE = 64 };
 
 /* -- where sites are -- */
 
@@ -83,7 +83,7 @@ static eoc_status allocate(eoc_spatial_map *map)
     map->diagonals = malloc(sizeof *map->diagonals * ((size_t)map->num_diagonals + 1));
     map->log_q = calloc(2 * sites + 3 * pairs + roots + (size_t)map->taps, sizeof(double));
     map->moments = calloc(sites, sizeof *map->moments);
-    map->leaders = calloc(2 * sites, sizeof(int));
+    map->leaders = calloc(3 * sites, sizeof(int));
     EOC_REQUIRE(map->neighbours && map->shifted && map->diagonals && map->log_q && map->moments && map->leaders,
                 EOC_ERR_NOMEM, "no memory for theory over %d positions", map->positions);
     map->log_h2 = map->log_q + sites;
@@ -93,6 +93,7 @@ static eoc_status allocate(eoc_spatial_map *map)
     map->roots = map->slopes + pairs;
     map->log_weights = map->roots + roots;
     map->order = map->leaders + sites;
+    map->asked = map->order + sites;
     return EOC_OK;
 }
 
@@ -167,6 +168,7 @@ eoc_status eoc_spatial_map_create(const eoc_averaging *averaging, const eoc_acti
     made->positions = eoc_geometry_positions(g);
     made->taps = eoc_geometry_taps(g);
     made->num_sites = inputs->classes.num_variances * made->positions;
+    made->num_pairs = inputs->classes.num_pairs;
     made->num_diagonals = inputs->classes.num_pairs + inputs->classes.num_variances * half;
     made->sigma_b2 = sigma_b2;
     made->max_depth = max_depth;
@@ -289,44 +291,44 @@ static void step_affine(eoc_spatial_map *map)
 
 /* -- h from z -- */
 
-static void update_moments(eoc_spatial_map *map, double greatest_c, int site)
+/* At a new variance; or at one that is held, and will be asked again with c nearer to 1: one long series, and a table
+ * where it does not end, serve all. That it is worth it layers past tell, not those to come, on which no bit depends.
+ */
+static void update_moments(eoc_spatial_map *map, int site)
 {
     eoc_moments *m = &map->moments[site];
-    const bool held = map->layer > 1 && m->log_q == map->log_q[site];
-    if (!held) {
+    int *const asked = &map->asked[site];
+    if (m->log_q != map->log_q[site]) {
         eoc_moments_fill(map->e, map->log_q[site], m);
+        *asked = 0;
+        return;
     }
-    if (greatest_c > m->greatest_c) {
-        /* A length that is held will be asked again with c nearer to 1: one long series serves all. */
-        eoc_moments_expand(map->e, held ? 1.0 : greatest_c, m);
+    if (m->greatest_c < 1.0) {
+        eoc_moments_expand(map->e, 1.0, m);
     }
-    const bool series_ends = m->num_hermite > 0 && m->residual == 0.0;
-    if (held && !series_ends && map->max_depth - map->layer > WORTH_A_TABLE && greatest_c > 0.9 && greatest_c < 1.0) {
+    *asked = *asked < WORTH_A_TABLE ? *asked + map->num_pairs * map->positions : *asked;
+    if (*asked >= WORTH_A_TABLE && !(m->num_hermite > 0 && m->residual == 0.0)) {
         eoc_moments_tabulate(map->e, m);
     }
 }
 
-static double greatest_correlation(const eoc_spatial_map *map)
+/* Series for the correlations of some diagonals, where there are no longer ones. */
+static void expand_moments(eoc_spatial_map *map, int from, int to)
 {
-    double greatest = 0.0;
-    for (int i = 0; i < map->num_diagonals * map->positions; i++) {
-        greatest = fmax(greatest, fabs(1.0 - map->one_minus_c[i]));
+    double greatest_c = 0.0;
+    for (int i = from * map->positions; i < to * map->positions; i++) {
+        greatest_c = fmax(greatest_c, fabs(1.0 - map->one_minus_c[i]));
     }
-    return greatest;
-}
-
-static void step_activation(eoc_spatial_map *map)
-{
-    const double greatest_c = greatest_correlation(map);
     for (int i = 0; i < map->num_sites; i++) {
-        if (map->leaders[i] == i) {
-            update_moments(map, greatest_c, i);
+        if (map->leaders[i] == i && greatest_c > map->moments[i].greatest_c) {
+            eoc_moments_expand(map->e, greatest_c, &map->moments[i]);
         }
     }
-    for (int i = 0; i < map->num_sites; i++) {
-        map->log_h2[i] = eoc_site_moments(map, i)->log_phi2;
-    }
-    for (int i = 0; i < map->num_diagonals; i++) {
+}
+
+static void fill_diagonals(eoc_spatial_map *map, int from, int to)
+{
+    for (int i = from; i < to; i++) {
         const eoc_diagonal *d = &map->diagonals[i];
         for (int p = 0; p < map->positions; p++) {
             const int at = i * map->positions + p, other = map->shifted[d->shift * map->positions + p];
@@ -341,6 +343,23 @@ static void step_activation(eoc_spatial_map *map)
             }
         }
     }
+}
+
+/* Pairs of inputs come first, so that their bits are the same whether or not those of positions are wanted. */
+static void step_activation(eoc_spatial_map *map)
+{
+    for (int i = 0; i < map->num_sites; i++) {
+        if (map->leaders[i] == i) {
+            update_moments(map, i);
+        }
+    }
+    for (int i = 0; i < map->num_sites; i++) {
+        map->log_h2[i] = eoc_site_moments(map, i)->log_phi2;
+    }
+    expand_moments(map, 0, map->num_pairs);
+    fill_diagonals(map, 0, map->num_pairs);
+    expand_moments(map, map->num_pairs, map->num_diagonals);
+    fill_diagonals(map, map->num_pairs, map->num_diagonals);
 }
 
 void eoc_spatial_map_step(eoc_spatial_map *map)

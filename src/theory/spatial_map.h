@@ -15,7 +15,7 @@ typedef struct {
 /* A site is a class of variances at a position, number class * positions + position. */
 typedef struct {
     int positions, taps;
-    int num_sites, num_diagonals;
+    int num_sites, num_pairs, num_diagonals;
     int *neighbours;         /* (positions, taps), -1 beyond the edge */
     int *shifted;            /* (positions, positions): shift, then position */
     eoc_diagonal *diagonals; /* the pairs of inputs come first, with shift 0 */
@@ -32,6 +32,7 @@ typedef struct {
     int *leaders;         /* (sites): the site whose moments are this one's */
     eoc_moments *moments; /* (sites), where a site leads */
     int *order;           /* (sites), ascending in log_q */
+    int *asked;           /* (sites): pairs of inputs since a leader has its variance, as far as it counts */
     eoc_expectations *e;
     int layer, max_depth;
 } eoc_spatial_map;

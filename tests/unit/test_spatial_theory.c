@@ -585,6 +585,40 @@ static void dark_positions(void **state)
     free(o);
 }
 
+/* A layer's bits do not depend on how many follow, nor on whether covariances between positions are wanted too. */
+static void bits(void **state)
+{
+    (void)state;
+    enum { SIDE = 6, DEPTH = 12, DEEPER = 60 };
+    static const char *const names[] = {"tanh", "hard_tanh", "elu"};
+    const eoc_averaging a = averaging(1, SIDE, 1.0 / 3.0, true);
+    const double variances[SIDE] = {0.2, 0.9, 1.3, 2.5, 0.1, 0.4}, one = 1.0, two = 2.0;
+    const eoc_theory_pair pair = {.correlation = 0.7, .count = 2.0};
+    const eoc_spatial_inputs inputs = {
+        .classes = {.num_variances = 1, .variances = &one, .counts = &two, .num_pairs = 1, .pairs = &pair},
+        .variances = variances};
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        const eoc_activation act = activation(names[n]);
+        double one_minus_c[4][DEEPER], log_q[4][DEEPER], gradient[4][DEEPER];
+        int layers[DEEPER];
+        for (int l = 0; l < DEEPER; l++) {
+            layers[l] = l + 1;
+        }
+        for (int i = 0; i < 4; i++) {
+            const int max_depth = i % 2 ? DEPTH : DEEPER;
+            eoc_spatial_curves *curves = NULL;
+            assert_int_equal(eoc_spatial_curves_create(&a, &act, 0.9, 0.01, &inputs, max_depth, i / 2, &curves),
+                             EOC_OK);
+            eoc_curve_rows rows = {.log_q = log_q[i], .one_minus_c = one_minus_c[i], .log_gradient_q = gradient[i]};
+            assert_int_equal(eoc_spatial_curves_fill(curves, DEPTH, layers, DEPTH, EOC_SPATIAL_OTHER, &rows), EOC_OK);
+            eoc_spatial_curves_destroy(&curves);
+            assert_memory_equal(log_q[i], log_q[0], sizeof(double) * DEPTH);
+            assert_memory_equal(one_minus_c[i], one_minus_c[0], sizeof(double) * DEPTH);
+            assert_memory_equal(gradient[i], gradient[0], sizeof(double) * DEPTH);
+        }
+    }
+}
+
 static void reach(void **state)
 {
     (void)state;
@@ -610,6 +644,7 @@ int main(void)
         cmocka_unit_test(correlation_modes_decay),
         cmocka_unit_test(written_out_maps),
         cmocka_unit_test(dark_positions),
+        cmocka_unit_test(bits),
         cmocka_unit_test(reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
