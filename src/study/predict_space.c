@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "predict_space.h"
 
+#include "probe_statistics.h"
+
 #include "eoc/layer_theory.h"
 #include "eoc/linalg.h"
 #include "eoc/text.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct eoc_space_prediction {
     eoc_averaging averaging;
@@ -45,16 +46,18 @@ static void seen_images_clear(seen_images *seen)
     *seen = (seen_images){0};
 }
 
+/* 0 where one is zero: what it is multiplied by is. */
 static double cosine(const double *x, const double *y, int n)
 {
-    const double x2 = eoc_linalg_dot(x, x, (size_t)n), y2 = eoc_linalg_dot(y, y, (size_t)n);
-    return x2 > 0.0 && y2 > 0.0 ? eoc_linalg_dot(x, y, (size_t)n) / sqrt(x2) / sqrt(y2) : 0.0;
+    double c = 0.0, one_minus_c = 1.0;
+    eoc_vectors_cosine(x, y, (size_t)n, &c, &one_minus_c);
+    return isnan(c) ? 0.0 : fmax(c, -1.0);
 }
 
-static eoc_status allocate_images(int inputs, int positions, int block, seen_images *seen)
+static eoc_status allocate_images(int inputs, int positions, int block, bool between, seen_images *seen)
 {
     const size_t n = (size_t)inputs, s = (size_t)positions, pairs = n * (n - 1) / 2;
-    seen->variances = malloc(sizeof(double) * (n * s + 2 * n + pairs * s + n * s * s));
+    seen->variances = malloc(sizeof(double) * (n * s + 2 * n + pairs * s + (between ? n * s * s : 0)));
     seen->pairs = malloc(sizeof *seen->pairs * (pairs + 1));
     seen->x = malloc(sizeof(double) * n * s * (size_t)block);
     EOC_REQUIRE(seen->variances && seen->pairs && seen->x, EOC_ERR_NOMEM,
@@ -66,10 +69,11 @@ static eoc_status allocate_images(int inputs, int positions, int block, seen_ima
 }
 
 /* Blocks as channels without zeros behind them have all inner products of the inputs. */
-static eoc_status see_images(const eoc_inputs *inputs, const eoc_geometry *g, double variance, seen_images *seen)
+static eoc_status see_images(const eoc_inputs *inputs, const eoc_geometry *g, double variance, bool between,
+                             seen_images *seen)
 {
     const int n = inputs->kind->num_inputs(inputs), s = eoc_geometry_positions(g), block = inputs->images->features / s;
-    EOC_TRY(allocate_images(n, s, block, seen));
+    EOC_TRY(allocate_images(n, s, block, between, seen));
     inputs->kind->fill_space(inputs, (eoc_key){0}, g, block, variance, seen->x);
     double *const means = seen->counts + n;
     eoc_theory_pair *pair = seen->pairs;
@@ -82,7 +86,7 @@ static eoc_status see_images(const eoc_inputs *inputs, const eoc_geometry *g, do
             const double square = eoc_linalg_dot(here, here, (size_t)block) / block;
             seen->variances[a * s + p] = square;
             means[a] += square / s;
-            for (int q = 0; q < s; q++) {
+            for (int q = 0; between && q < s; q++) {
                 seen->between[((size_t)a * (size_t)s + (size_t)p) * (size_t)s + (size_t)q] =
                     cosine(here, x + (size_t)q * (size_t)block, block);
             }
@@ -99,40 +103,41 @@ static eoc_status see_images(const eoc_inputs *inputs, const eoc_geometry *g, do
     seen->as_seen = (eoc_spatial_inputs){.classes = {n, means, seen->counts, (int)(pair - seen->pairs), seen->pairs},
                                          .variances = seen->variances,
                                          .correlations = seen->correlations,
-                                         .position_correlation = seen->between};
+                                         .position_correlation = between ? seen->between : NULL};
     return EOC_OK;
 }
 
 /* -- creation -- */
 
-/* Within what eoc_spatial_curves_create takes on, with the covariances between positions only where they are. */
-static eoc_status create_curves(const eoc_probe *probe, const eoc_network *network, const eoc_spatial_inputs *inputs,
-                                int max_depth, eoc_space_prediction *p)
+static eoc_status create_curves(const eoc_network *network, const eoc_spatial_inputs *inputs, int max_depth,
+                                bool between, eoc_space_prediction *p)
 {
-    const eoc_activation *act = &network->activation;
-    const bool between = (probe->statistics & EOC_STATISTIC_SPATIAL) != 0 &&
-                         eoc_spatial_curves_reach(&p->averaging, &inputs->classes, max_depth, true);
-    if (!between && !eoc_spatial_curves_reach(&p->averaging, &inputs->classes, max_depth, false)) {
-        return EOC_OK;
-    }
-    return eoc_spatial_curves_create(&p->averaging, act, eoc_text_round(eoc_network_effective(network)),
-                                     network->bias_variance, inputs, max_depth, between, &p->curves);
+    return eoc_spatial_curves_create(&p->averaging, &network->activation,
+                                     eoc_text_round(eoc_network_effective(network)), network->bias_variance, inputs,
+                                     max_depth, between, &p->curves);
 }
 
+/* Within what eoc_spatial_curves_create takes on, with the covariances between positions only where they are. */
 static eoc_status create_differing(const eoc_probe *probe, const eoc_network *network, double variance,
                                    const eoc_theory_inputs *seen, int max_depth, eoc_space_prediction *p)
 {
-    if (!eoc_spatial_theory_covers(network)) {
+    const bool images_differ = probe->inputs.kind->has_images && p->positions > 1;
+    const int n = probe->inputs.kind->num_inputs(&probe->inputs);
+    const eoc_theory_inputs one_each = {.num_variances = n, .num_pairs = n * (n - 1) / 2};
+    const eoc_theory_inputs *const classes = images_differ ? &one_each : seen;
+    const bool between = (probe->statistics & EOC_STATISTIC_SPATIAL) != 0 &&
+                         eoc_spatial_curves_reach(&p->averaging, classes, max_depth, true);
+    if (!eoc_spatial_curves_reach(&p->averaging, classes, max_depth, between)) {
         return EOC_OK;
     }
-    if (!probe->inputs.kind->has_images || p->positions == 1) {
+    if (!images_differ) {
         const eoc_spatial_inputs alike = {.classes = *seen};
-        return create_curves(probe, network, &alike, max_depth, p);
+        return create_curves(network, &alike, max_depth, between, p);
     }
     seen_images images = {0};
-    eoc_status status = see_images(&probe->inputs, &p->averaging.geometry, variance, &images);
+    eoc_status status = see_images(&probe->inputs, &p->averaging.geometry, variance, between, &images);
     if (status == EOC_OK) {
-        status = create_curves(probe, network, &images.as_seen, max_depth, p);
+        status = create_curves(network, &images.as_seen, max_depth, between, p);
     }
     seen_images_clear(&images);
     return status;

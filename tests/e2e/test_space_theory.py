@@ -81,7 +81,7 @@ CASES = [
     (RING, "tanh", "gaussian", 1.5, 0.05, IMAGES),
     (RING, "relu", TAPS, 2.0, 0.0, IMAGES),
     (RING, "tanh", "delta_orthogonal", 1.5, 0.05, IMAGES),
-    ("convolutional(side=7)", "gelu", "gaussian", 1.9, 0.05, IMAGES),
+    ("convolutional(side=4)", "gelu", "gaussian", 1.9, 0.05, IMAGES),
     ("convolutional(dimensions=1, side=8, padding=zero)", "tanh", "gaussian", 1.9, 0.05, IMAGES),
     ("convolutional(side=4, padding=zero)", "relu", "gaussian", 2.0, 0.1, PAIR),
     ("convolutional(side=4, padding=zero)", "tanh", "delta_orthogonal", 1.7, 0.05, PAIR),

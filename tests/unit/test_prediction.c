@@ -171,6 +171,38 @@ static void images_in_space(void **state)
     eoc_data_clear(&data);
 }
 
+/* Equal images stay equal, to the bit: in the chaotic phase the least difference grows. Dark blocks have no cosine. */
+static void equal_images(void **state)
+{
+    (void)state;
+    eoc_network network = network_of("convolutional(side=4, kernel=1)", "tanh", "gaussian", 30);
+    network.weight_variance = 3.0;
+    network.bias_variance = 0.0;
+    eoc_inputs inputs = inputs_of("dataset", COUNT);
+    eoc_data data = draw_images();
+    memcpy(data.train_x + FEATURES, data.train_x, sizeof(float) * FEATURES);
+    for (int i = 0; i < 2 * FEATURES; i++) {
+        data.train_x[i] *= i % POSITIONS != 5;
+    }
+    eoc_images *images = NULL;
+    assert_int_equal(eoc_images_create(&inputs, &data, &images), EOC_OK);
+    inputs.images = images;
+    const eoc_probe probe = probe_of(&network, inputs);
+    const int layers[] = {1, 30};
+    theory t = predict(&probe, &network, layers, 2, 30);
+    for (int k = 0; k < 2; k++) {
+        assert_true(t.record.one_minus_c[k] == 0.0);
+        CHECK_NEAR(t.record.gradient_c[k], 1.0, 1e-14);
+        for (int p = 0; p < POSITIONS; p++) {
+            const double c = t.record.position_c[k * POSITIONS + p];
+            assert_true(p == 5 ? isnan(c) : c == 1.0);
+        }
+    }
+    forget(&t);
+    eoc_images_destroy(&images);
+    eoc_data_clear(&data);
+}
+
 /* Curves of so many layers that they would fill the memory: limits and modes alone, and the flag. */
 static void out_of_reach(void **state)
 {
@@ -238,10 +270,8 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(images_in_space),
-        cmocka_unit_test(out_of_reach),
-        cmocka_unit_test(batches_of_positions),
-        cmocka_unit_test(blocks),
+        cmocka_unit_test(images_in_space),      cmocka_unit_test(equal_images), cmocka_unit_test(out_of_reach),
+        cmocka_unit_test(batches_of_positions), cmocka_unit_test(blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
