@@ -7,6 +7,8 @@
 
 enum { DIMENSIONS = EOC_NUM_BLOCK_PARAMETERS, SIDE, KERNEL, PADDING, READOUT };
 
+enum { MAX_SIDE_OF_SQUARE = 256 };
+
 static const char *const form_words[] = {"pre_activation", "reduced", "full", "plain", NULL};
 static const char *const padding_words[] = {"circular", "zero", NULL};
 static const char *const readout_words[] = {"flatten", "average", NULL};
@@ -46,6 +48,8 @@ static eoc_status check(const eoc_network *network)
     EOC_REQUIRE(g.kernel % 2 == 1, EOC_ERR_USAGE,
                 "convolutional: kernel=%d has no centre tap; accepted: an odd number of taps along a dimension",
                 g.kernel);
+    EOC_REQUIRE(g.dimensions == 1 || g.side <= MAX_SIDE_OF_SQUARE, EOC_ERR_USAGE,
+                "convolutional: side=%d is too much in two dimensions; accepted: up to %d", g.side, MAX_SIDE_OF_SQUARE);
     EOC_REQUIRE(g.kernel <= g.side, EOC_ERR_USAGE,
                 "convolutional: kernel=%d is more than the %d positions of side; accepted: an odd number up to that",
                 g.kernel, g.side);

@@ -61,7 +61,9 @@ static double time_network(const eoc_probe *probe, const eoc_data *data, const e
         layers[l] = l + 1;
     }
     const bool spectrum = (probe->statistics & EOC_STATISTIC_SPECTRUM) != 0;
-    const int modes = !spectrum ? 0 : probe->spectrum_modes < network->width ? probe->spectrum_modes : network->width;
+    /* As many as the workspace keeps, which is for the most positions of the sweep. */
+    const int values = network->width * (probe->needs.positions > 1 ? probe->needs.positions : 1);
+    const int modes = !spectrum ? 0 : probe->spectrum_modes < values ? probe->spectrum_modes : values;
     eoc_layout layout;
     eoc_study *study = NULL;
     void *block = NULL;

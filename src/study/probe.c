@@ -7,6 +7,7 @@
 #include "eoc/linalg.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -74,7 +75,8 @@ static int positions_of(const eoc_layer_needs *needs)
 
 int eoc_probe_columns(const eoc_probe *probe, const eoc_layer_needs *needs)
 {
-    return positions_of(needs) * (probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, needs));
+    const double vectors = (double)probe->inputs.kind->num_inputs(&probe->inputs) + eoc_probe_tangents(probe, needs);
+    return (int)fmin(vectors * positions_of(needs), INT_MAX); /* of so many there is no memory */
 }
 
 int eoc_probe_modes(const eoc_probe *probe, const eoc_grid *grid)

@@ -3,6 +3,7 @@
 
 #include "probe_statistics.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,15 +176,15 @@ static int longest_fan(const eoc_probe *probe, int max_width)
     return at_least_one(probe->needs.drawn_taps) * num_features(&probe->needs) * max_width;
 }
 
-static int longest_side(const eoc_probe *probe, int max_width)
+static double longest_side(const eoc_probe *probe, int max_width)
 {
-    return at_least_one(probe->needs.positions) * num_features(&probe->needs) * max_width;
+    return (double)at_least_one(probe->needs.positions) * num_features(&probe->needs) * max_width;
 }
 
 /* Doubles of a basis behind a layer. */
 static double product_doubles(const eoc_probe *probe, int max_width)
 {
-    return (double)longest_side(probe, max_width) * max_width * at_least_one(probe->needs.positions);
+    return longest_side(probe, max_width) * max_width * at_least_one(probe->needs.positions);
 }
 
 double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_width)
@@ -192,9 +193,9 @@ double eoc_probe_workspace_bytes(const eoc_probe *probe, int max_depth, int max_
                              arena_doubles(probe, max_depth, max_width, ARENA_BYTES / sizeof(double))) +
            (double)max_depth * (sizeof(eoc_layer) + 2 * sizeof(int64_t)) +
            eoc_weights_bytes(longest_fan(probe, max_width), weights_columns(probe)) +
-           (wants_spectrum(probe)
-                ? eoc_product_svd_bytes(longest_side(probe, max_width)) + 8.0 * product_doubles(probe, max_width)
-                : 0.0);
+           (wants_spectrum(probe) ? eoc_product_svd_bytes((int)fmin(longest_side(probe, max_width), INT_MAX)) +
+                                        8.0 * product_doubles(probe, max_width)
+                                  : 0.0);
 }
 
 eoc_status eoc_probe_workspace_create(const eoc_probe *probe, int max_depth, int max_width,
@@ -216,16 +217,18 @@ eoc_status eoc_probe_workspace_create_within(const eoc_probe *probe, int max_dep
     w->slopes = wants_slopes(probe);
     w->arena_doubles = arena_doubles(probe, max_depth, max_width, arena_bytes / sizeof(double));
     const double total = fixed_doubles(probe, max_width) + w->arena_doubles;
-    w->memory = total < 1e15 ? malloc(sizeof(double) * (size_t)total) : NULL;
+    /* A vector's values are counted by an int. */
+    w->memory =
+        total < 1e15 && longest_side(probe, max_width) < INT_MAX ? malloc(sizeof(double) * (size_t)total) : NULL;
     w->layers = calloc((size_t)max_depth, sizeof *w->layers);
     w->exponents = calloc((size_t)max_depth, sizeof *w->exponents);
-    const int side = longest_side(probe, max_width);
+    const double side = longest_side(probe, max_width);
     eoc_status status = eoc_weights_create(longest_fan(probe, max_width), weights_columns(probe), &w->weights);
-    if (status == EOC_OK && wants_spectrum(probe)) {
+    if (status == EOC_OK && w->memory && wants_spectrum(probe)) {
         const int most = max_width * at_least_one(probe->needs.positions);
         w->num_modes = probe->spectrum_modes < most ? probe->spectrum_modes : most;
         w->product = malloc(sizeof(double) * (size_t)product_doubles(probe, max_width));
-        status = w->product ? eoc_product_svd_create(side, &w->svd) : EOC_ERR_NOMEM;
+        status = w->product ? eoc_product_svd_create((int)side, &w->svd) : EOC_ERR_NOMEM;
     }
     if (!w->memory || !w->layers || !w->exponents || status != EOC_OK) {
         const int num_inputs = w->num_inputs;

@@ -126,6 +126,13 @@ def test_ranks_and_larger_grids(tmp_path):
             assert np.isfinite(left[row, ..., :values]).all()
 
 
+def test_plan(tmp_path):
+    """A plan of every statistic that there is of convolutions: it times small networks of the sweep."""
+    write_sweep(tmp_path / "sweep.yaml", GRIDS.format(before="convolutional(side=4),", behind=", fully_connected", width="[6, 17]", depth=3))
+    result = eoc("plan", "sweep.yaml", cwd=tmp_path)
+    assert result.returncode == 0 and "16 units" in result.stdout, result.stdout + result.stderr
+
+
 # -- mistakes --
 
 MISTAKES = {
@@ -139,6 +146,7 @@ MISTAKES = {
     "no centre": ('architecture: "convolutional(kernel=2)", initializer: delta_orthogonal', "{}", ["grid.architecture", "kernel=2", "odd"]),
     "kernel wider than the side": ('architecture: "convolutional(side=3, kernel=5)"', "{}", ["grid.architecture", "kernel=5", "side"]),
     "no variance": ('architecture: convolutional, initializer: "gaussian_taps(tap_0=0, tap_1=0)"', "{}", ["grid.initializer", "gaussian_taps", "zero"]),
+    "too many positions": ('architecture: "convolutional(side=300)"', "{}", ["grid.architecture", "side=300", "up to 256"]),
     "branch of plain layers": ('architecture: "convolutional(branch=0.5)"', "{}", ["grid.architecture", "form=full"]),
     "blocks": ('architecture: "convolutional(side=6)", width: 100', "{inputs: {kind: dataset, dataset: mnist10k, points: 2}}",
                ["grid.architecture", "28 x 28", "divides 28"]),

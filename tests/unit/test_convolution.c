@@ -954,6 +954,36 @@ static void deep_isometries(void **state)
     }
 }
 
+/* Variance of an entry by the rules' own words, with a kernel of 9 taps: fan_in 9 C, fan_out 9 C, twice C of crelu. */
+static void fans(void **state)
+{
+    (void)state;
+    enum { C = 5 };
+    static const struct {
+        const char *initializer, *activation;
+        double variance, effective; /* of an entry, and of all weights of a unit */
+    } at[] = {{"gaussian", "tanh", 1.0 / (9 * C), 1.0},
+              {"he_normal", "relu", 2.0 / (9 * C), 2.0},
+              {"he_uniform", "crelu", 2.0 / (18 * C), 2.0},
+              {"glorot_normal", "tanh", 2.0 / (9 * C + 9 * C), 1.0},
+              {"glorot_uniform", "crelu", 2.0 / (18 * C + 9 * C), 4.0 / 3.0},
+              {"torch_linear", "tanh", 1.0 / (3 * 9 * C), 1.0 / 3.0},
+              {"orthogonal", "tanh", 1.0 / (9 * C), 1.0},
+              {"gaussian_taps(tap_0=3)", "tanh", 1.0 / (9 * C), 1.0},
+              {"delta_orthogonal", "tanh", 1.0 / C, 1.0},
+              {"orthogonal_kernel", "tanh", 1.0 / C, 1.0},
+              {"looks_linear", "crelu", 1.0 / C, 2.0},
+              {"looks_linear_gaussian", "crelu", 1.0 / (9 * C), 2.0}};
+    for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
+        const plain_case c = {.spelling = "convolutional(side=4)", .width = C};
+        eoc_network network = network_of(&c, at[k].activation, at[k].initializer);
+        network.weight_variance = 1.0;
+        const eoc_matrix matrix = eoc_network_matrix(&network, 2, 0);
+        CHECK_RELATIVE(eoc_matrix_variance(&matrix), at[k].variance, 1e-14);
+        CHECK_RELATIVE(eoc_network_effective(&network), at[k].effective, 1e-14);
+    }
+}
+
 /* The mean power in each tap is binomial: two-tap kernels have half in each, and follow one another. */
 static void power_of_the_taps(void **state)
 {
@@ -1001,9 +1031,13 @@ int main(void)
 {
     eoc_linalg_set_threads(1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_combination), cmocka_unit_test(along_an_interval),
-        cmocka_unit_test(one_position),      cmocka_unit_test(kernels_are_isometries),
-        cmocka_unit_test(deep_isometries),   cmocka_unit_test(power_of_the_taps),
+        cmocka_unit_test(every_combination),
+        cmocka_unit_test(along_an_interval),
+        cmocka_unit_test(one_position),
+        cmocka_unit_test(kernels_are_isometries),
+        cmocka_unit_test(deep_isometries),
+        cmocka_unit_test(power_of_the_taps),
+        cmocka_unit_test(fans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
