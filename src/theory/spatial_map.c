@@ -12,6 +12,9 @@
 /* Variances as near as this are one: what rounding of a layer's sums makes of equal ones. */
 static const double ALIKE = 32.0 * DBL_EPSILON;
 
+/* So near may two variances stop that come to one limit from either side. */
+static const double ALIKE_AT_REST = 1e-12;
+
 /* A table of correlations costs about as much as so many of them. */
 enum { WORTH_A_TABLE = 64 };
 
@@ -83,7 +86,7 @@ static eoc_status allocate(eoc_spatial_map *map)
     map->diagonals = malloc(sizeof *map->diagonals * ((size_t)map->num_diagonals + 1));
     map->log_q = calloc(2 * sites + 3 * pairs + roots + (size_t)map->taps, sizeof(double));
     map->moments = calloc(sites, sizeof *map->moments);
-    map->leaders = calloc(3 * sites, sizeof(int));
+    map->leaders = calloc(4 * sites, sizeof(int));
     EOC_REQUIRE(map->neighbours && map->shifted && map->diagonals && map->log_q && map->moments && map->leaders,
                 EOC_ERR_NOMEM, "no memory for theory over %d positions", map->positions);
     map->log_h2 = map->log_q + sites;
@@ -94,6 +97,7 @@ static eoc_status allocate(eoc_spatial_map *map)
     map->log_weights = map->roots + roots;
     map->order = map->leaders + sites;
     map->asked = map->order + sites;
+    map->at_rest = map->asked + sites;
     return EOC_OK;
 }
 
@@ -196,7 +200,7 @@ static double log_share(const eoc_spatial_map *map, int site, int tap)
     return from < 0 || map->log_weights[tap] == -INFINITY ? -INFINITY : map->log_weights[tap] + map->log_h2[from];
 }
 
-static double next_log_q(const eoc_spatial_map *map, int site)
+static double next_log_q(eoc_spatial_map *map, int site)
 {
     log_sum q = EMPTY_SUM;
     for (int t = 0; t < map->taps; t++) {
@@ -207,6 +211,7 @@ static double next_log_q(const eoc_spatial_map *map, int site)
     /* A length that has stopped to rounding is held, and with it everything computed from it. */
     const bool stopped = map->layer > 1 && eoc_site_moments(map, site)->regime == EOC_REGIME_GENERAL &&
                          fabs(log_q - map->log_q[site]) <= 0.5 * ALIKE;
+    map->at_rest[site] = stopped;
     return stopped ? map->log_q[site] : log_q;
 }
 
@@ -230,7 +235,9 @@ static void find_leaders(eoc_spatial_map *map)
     int leader = map->order[0];
     for (int i = 0; i < map->num_sites; i++) {
         const int site = map->order[i];
-        if (!(map->log_q[site] <= map->log_q[leader] + ALIKE * fmax(1.0, fabs(map->log_q[leader])))) {
+        const double apart = map->log_q[site] - map->log_q[leader];
+        const bool rest = map->at_rest[site] && map->at_rest[leader];
+        if (!(apart <= (rest ? ALIKE_AT_REST : ALIKE * fmax(1.0, fabs(map->log_q[site]))))) {
             leader = site;
         }
         map->log_q[site] = map->log_q[leader];

@@ -32,6 +32,7 @@ typedef struct {
     int *leaders;         /* (sites): the site whose moments are this one's */
     eoc_moments *moments; /* (sites), where a site leads */
     int *order;           /* (sites), ascending in log_q */
+    int *at_rest;         /* (sites): whether a variance has stopped, and is held */
     int *asked;           /* (sites): pairs of inputs since a leader has its variance, as far as it counts */
     eoc_expectations *e;
     int layer, max_depth;

@@ -585,6 +585,30 @@ static void dark_positions(void **state)
     free(o);
 }
 
+/* Ordered phase, variances from either side of q*: 1 - c goes on falling by chi_c a layer, far below rounding of c. */
+static void small_differences_keep_their_digits(void **state)
+{
+    (void)state;
+    enum { SIDE = 4, DEPTH = 400 };
+    const eoc_activation act = activation("tanh");
+    const double variances[2 * SIDE] = {0.1, 0.5, 0.9, 3.0, 2.0, 0.2, 0.6, 0.05}, means[2] = {1.125, 0.7125};
+    const double counts[2] = {1.0, 1.0}, edges[2] = {0.0, 1.0 / 3.0};
+    const eoc_theory_pair pair = {.a = 0, .b = 1, .correlation = 0.3, .count = 2.0};
+    const eoc_spatial_inputs inputs = {
+        .classes = {.num_variances = 2, .variances = means, .counts = counts, .num_pairs = 1, .pairs = &pair},
+        .variances = variances};
+    eoc_mean_field point;
+    assert_int_equal(eoc_mean_field_find(&act, 1.2, 0.05, 1.0, 0.3, &point), EOC_OK);
+    for (int i = 0; i < 2; i++) {
+        const eoc_averaging a = averaging(1, SIDE, edges[i], true);
+        outcome *o = run(&a, "tanh", 1.2, 0.05, &inputs, DEPTH, EOC_SPATIAL_OTHER);
+        for (int l = 250; l < DEPTH; l += 10) {
+            CHECK_RELATIVE(o->one_minus_c[l] / o->one_minus_c[l - 1], point.chi_c, 1e-9);
+        }
+        free(o);
+    }
+}
+
 /* A layer's bits do not depend on how many follow, nor on whether covariances between positions are wanted too. */
 static void bits(void **state)
 {
@@ -644,6 +668,7 @@ int main(void)
         cmocka_unit_test(correlation_modes_decay),
         cmocka_unit_test(written_out_maps),
         cmocka_unit_test(dark_positions),
+        cmocka_unit_test(small_differences_keep_their_digits),
         cmocka_unit_test(bits),
         cmocka_unit_test(reach),
     };
