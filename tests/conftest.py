@@ -2,7 +2,7 @@
 """What every black-box test needs: to run the program as a user does, and to look at what it left.
 
 EOC_BUILD         the build directory (default: build, beside tests)
-EOC_LONG_TESTS=1  the full form of the statistical tests (e2e/test_physics.py, e2e/test_layer_theory.py) instead of the quick one
+EOC_LONG_TESTS=1  the full form of the statistical tests (e2e/test_physics.py, test_layer_theory.py, test_space_theory.py) instead of the quick one
 EOC_LONG_TESTS_DIR  keep their files there: an interrupted test goes on where it stopped
 """
 import os

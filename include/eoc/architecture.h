@@ -208,6 +208,18 @@ int eoc_network_positions(const eoc_network *network);
 /** Shares of a unit's variance that come through each tap of a convolution, (taps) that add up to 1. */
 void eoc_network_tap_shares(const eoc_network *network, double *shares);
 
+/** Whether units at an edge see less than others: zero padding, and taps beside the centre that have a share. */
+bool eoc_network_has_edges(const eoc_network *network);
+
+/**
+ * s_1 of the S-transform (1 + s_1 x + ...)/m_1 of the squared singular values of a layer's weights, where a unit below
+ * has `features` values. Independent entries: -1. Orthonormal rows, as many as a share r of their length: S is (1 + r
+ * x)/(1 + x), so r - 1; 0 where they are square, as are a centre tap and kernels that keep the norm of a whole layer. A
+ * kernel that is so many rows of a Haar matrix has, at every wave number, the law of a corner of that matrix: r =
+ * 1/taps. Pennington, Schoenholz & Ganguli 2017; products of free projections: Voiculescu 1987.
+ */
+double eoc_network_s_1(const eoc_network *network, int features);
+
 eoc_norm eoc_network_norm(const eoc_network *network);
 
 /** The probability with which dropout keeps a feature; 1: no dropout. */

@@ -36,7 +36,9 @@ typedef struct eoc_layer_theory eoc_layer_theory;
 
 /**
  * Whether this is the theory of a network that eoc/mean_field.h alone does not describe. Not of weights with a mean, of
- * crelu behind a normalization with beta, of batch normalization with |skip| > 1, of architectures without a block.
+ * crelu behind a normalization with beta, of batch normalization with |skip| > 1, of architectures without a block, of
+ * convolutions with edges. Of a convolution it is the theory of signals that are alike at all positions: to a batch
+ * normalization the positions of an input are so many inputs.
  */
 bool eoc_layer_theory_covers(const eoc_network *network);
 

@@ -103,6 +103,8 @@ typedef struct {
     double *log_q, *c, *one_minus_c, *log_gradient_q, *gradient_c, *log_weight_gradient_q;
     double *log_jacobian_m1, *log_jacobian_m2;
     double *gradient_correlation, *independent_gradient_correlation;
+    double *averaging_eigenvalue, *xi_q_mode, *xi_c_mode;                  /* (spatial modes) */
+    double *position_q, *position_c, *spatial_power, *spatial_correlation; /* (num_layers, num_positions) */
 } eoc_point_record;
 
 /** Which variables a file holds, and where each row lies in a record's block. */
@@ -113,6 +115,7 @@ typedef struct {
     int num_points, num_lags;     /* 0: nothing is measured along an interval */
     bool has_point_pairs;         /* whether other_input is a dimension */
     int num_positions;            /* 0: nothing is measured over space */
+    int num_spatial_modes;        /* 0: no network has a space */
     double *points;               /* (num_points) */
     const int *layers;            /* (num_layers), borrowed */
     const double *learning_rates; /* (num_rates), borrowed */
@@ -126,7 +129,7 @@ typedef struct {
 eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_layers, int num_modes, eoc_layout *layout);
 /** Adds what is measured along an interval, where the probe asks for that. */
 eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout);
-/** Adds what is measured over space, where the probe asks for that. */
+/** Adds what is measured over space, where the probe asks for that, and what theory says of networks that have one. */
 void eoc_layout_add_space(const eoc_probe *probe, eoc_layout *layout);
 /** Adds the group `train`. */
 eoc_status eoc_layout_add_training(const eoc_train *train, eoc_layout *layout);

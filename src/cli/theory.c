@@ -10,6 +10,7 @@
 #include "eoc/layer_theory.h"
 #include "eoc/linalg.h"
 #include "eoc/record.h"
+#include "eoc/spatial_theory.h"
 #include "eoc/theory_file.h"
 #include "eoc/vecmath.h"
 
@@ -204,10 +205,10 @@ static eoc_status compute_kernel(point *p)
     return status;
 }
 
-/* S-transform parameter of the weights' law: -1 gaussian, 0 orthogonal. */
-static double law_s_1(const eoc_network *n)
+/* Whether the weights' law has the S-transform of square ones: gaussian or orthogonal. */
+static bool has_spectrum(const eoc_network *n)
 {
-    return n->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
+    return eoc_network_s_1(n, 1) == 0.0 || eoc_network_s_1(n, 1) == -1.0;
 }
 
 /* At q_star, with the weights' own law: the record's curves are not needed for it. */
@@ -215,12 +216,15 @@ static eoc_status compute_spectrum(point *p)
 {
     EOC_REQUIRE(p->has_depth, EOC_ERR_USAGE, "--spectrum needs --depth, such as --depth 50");
     const double q_star = *p->record.q_star, sigma_w2 = *p->record.effective_weight_variance;
+    EOC_REQUIRE(has_spectrum(&p->network), EOC_ERR_USAGE,
+                "--spectrum: the law of kernels cut from an orthogonal matrix of patches is not known; accepted: "
+                "--initializer gaussian or delta_orthogonal");
     EOC_REQUIRE(isfinite(q_star) && sigma_w2 > 0.0, EOC_ERR_USAGE,
                 "--spectrum: there is no spectrum where q_star is not finite or the weights are zero");
     p->spectrum = malloc(sizeof *p->spectrum);
     EOC_REQUIRE(p->spectrum, EOC_ERR_NOMEM, "out of memory");
-    return eoc_cli_spectrum_compute(&p->network.activation, sigma_w2, q_star, p->network.depth, law_s_1(&p->network),
-                                    p->spectrum);
+    return eoc_cli_spectrum_compute(&p->network.activation, sigma_w2, q_star, p->network.depth,
+                                    eoc_network_s_1(&p->network, 1), p->spectrum);
 }
 
 static eoc_status compute_point(const arguments *a, point *p)
@@ -237,6 +241,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     const int num_layers = eoc_layers_fill(&p->sweep.probe.layers, &p->sweep.grid.axes[EOC_AXIS_DEPTH], p->layers);
     const unsigned statistics = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | EOC_STATISTIC_JACOBIAN;
     EOC_TRY(eoc_layout_create(statistics, p->layers, num_layers, 0, &p->layout));
+    eoc_layout_add_space(&p->sweep.probe, &p->layout);
     p->block = calloc(1, p->layout.point_bytes);
     EOC_REQUIRE(p->block, EOC_ERR_NOMEM, "out of memory");
     eoc_layout_point(&p->layout, p->block, &p->record);
@@ -264,8 +269,7 @@ static eoc_status compute_point(const arguments *a, point *p)
         EOC_TRY(eoc_mean_field_decay(&n->activation, sigma_w2, q_star, &p->decay));
     }
     if (p->has_depth) {
-        EOC_TRY(
-            eoc_mean_field_log_lambda_max(&n->activation, sigma_w2, q_star, n->depth, law_s_1(n), &p->log_lambda_max));
+        p->log_lambda_max = *p->record.log_lambda_max;
         EOC_TRY(compute_kernel(p));
     }
     return a->spectrum ? compute_spectrum(p) : EOC_OK;
@@ -292,6 +296,12 @@ static const double *values_of(const point *p, int row)
     return (const double *)(const void *)((const unsigned char *)p->block + p->layout.offset[row]);
 }
 
+/* Of independent weights, per L/N; not known where a unit has slopes at many positions. */
+static double beta_per_layer(const point *p)
+{
+    return eoc_network_positions(&p->network) > 1 ? NAN : eoc_mean_field_beta(&p->scalars);
+}
+
 /* -- as JSON: the rows of the record table -- */
 
 static void json_layers(json *j, const point *p)
@@ -307,6 +317,21 @@ static void json_layers(json *j, const point *p)
             json_open(j, v->name, '[');
             for (int i = 0; i < p->layout.num_layers; i++) {
                 json_number(j, NULL, values_of(p, row)[i]);
+            }
+            json_close(j, ']');
+        }
+    }
+}
+
+/* Modes over space, in the order of their wave numbers. */
+static void json_modes(json *j, const point *p)
+{
+    for (int row = 0; row < eoc_variable_count() && p->layout.num_spatial_modes; row++) {
+        const eoc_variable *v = eoc_variable_row(row);
+        if (v->along == EOC_ALONG_SPATIAL_MODE && p->layout.included[row]) {
+            json_open(j, v->name, '[');
+            for (int k = 0; k < p->layout.num_spatial_modes; k++) {
+                json_number(j, NULL, values_of(p, row)[k]);
             }
             json_close(j, ']');
         }
@@ -348,7 +373,7 @@ static void print_json(const point *p)
         }
     }
     json_number(&j, "log_lambda_max", p->log_lambda_max);
-    json_number(&j, "beta_per_depth_over_width", eoc_mean_field_beta(&p->scalars));
+    json_number(&j, "beta_per_depth_over_width", beta_per_layer(p));
     json_number(&j, "jacobian_variance_per_layer_gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0));
     json_number(&j, "jacobian_variance_per_layer_orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0));
     json_number(&j, "decay_power", p->decay.power ? (double)p->decay.power : NAN);
@@ -366,6 +391,7 @@ static void print_json(const point *p)
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    json_modes(&j, p);
     if (p->has_depth) {
         json_layers(&j, p);
     }
@@ -408,7 +434,7 @@ static void print_status(const point *p)
         printf("%-30s %s\n", label,
                settles ? "critical: gradients keep their size" : "gradients grow more slowly than exponentially");
         label = "";
-    } else if (!(status & disorder)) {
+    } else if (!(status & disorder) && !isnan(chi_1)) {
         printf("%-30s %s\n", label,
                chi_1 >= 1.0              ? "gradients grow with depth"
                : *p->record.c_star < 1.0 ? "gradients vanish with depth"
@@ -444,6 +470,59 @@ static void print_fixed_points(const point *p)
     }
 }
 
+/* Whether no mode before it has this eigenvalue. */
+static bool is_first_of_value(const double *eigenvalues, int k)
+{
+    for (int i = 0; i < k; i++) {
+        if (fabs(eigenvalues[i] - eigenvalues[k]) < 1e-12) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The mode that comes next: the greatest eigenvalue in size behind those of `last`, the first of several; -1: none. */
+static int next_mode(const double *eigenvalues, int count, int last)
+{
+    int next = -1;
+    for (int k = 0; k < count; k++) {
+        const double size = fabs(eigenvalues[k]), before = last < 0 ? INFINITY : fabs(eigenvalues[last]);
+        const bool later = size < before || (size == before && k > last);
+        if (later && is_first_of_value(eigenvalues, k) && (next < 0 || size > fabs(eigenvalues[next]))) {
+            next = k;
+        }
+    }
+    return next;
+}
+
+static void print_mode(const point *p, int k)
+{
+    const eoc_geometry g = eoc_network_geometry(&p->network);
+    char wave[32];
+    snprintf(wave, sizeof wave, g.dimensions == 1 ? "%d" : "%d, %d", g.dimensions == 1 ? k : k / g.side, k % g.side);
+    printf("  %-14s %-18.10g %-14.8g %.8g\n", wave, p->record.averaging_eigenvalue[k], p->record.xi_q_mode[k],
+           p->record.xi_c_mode[k]);
+}
+
+/* The modes over space that live longest, one of each eigenvalue. */
+static void print_modes(const point *p)
+{
+    enum { MOST_MODES = 6 };
+    const double *const eigenvalues = p->record.averaging_eigenvalue;
+    const int count = p->layout.num_spatial_modes;
+    if (!eigenvalues || isnan(eigenvalues[0])) {
+        return;
+    }
+    printf("\nModes over space, the longest-lived first\n  %-14s %-18s %-14s %s\n", "waves per side", "eigenvalue",
+           "xi_q_mode", "xi_c_mode");
+    int printed = 0;
+    for (int k = next_mode(eigenvalues, count, -1); k >= 0 && printed < MOST_MODES;
+         k = next_mode(eigenvalues, count, k)) {
+        print_mode(p, k);
+        printed++;
+    }
+}
+
 static void print_table(const point *p)
 {
     const eoc_network *n = &p->network;
@@ -460,6 +539,12 @@ static void print_table(const point *p)
         printf("inputs with |x|^2/N = %.12g and correlation %.12g\n\n", *r->input_variance, inputs->correlation);
     }
     print_status(p);
+    if (eoc_spatial_theory_covers(n) && eoc_network_has_edges(n)) {
+        printf("%-30s beyond the edge there is nothing, so limits differ from position to position; --json and --depth "
+               "give the layers\n",
+               "");
+        return;
+    }
     if (!eoc_network_in_theory(n) && !eoc_layer_theory_covers(n)) {
         return;
     }
@@ -477,13 +562,13 @@ static void print_table(const point *p)
     if (!eoc_network_in_theory(n)) {
         print_value("Jacobian variance", *r->jacobian_variance_per_layer,
                     "per layer, of the squared singular values over their mean");
+        print_modes(p);
         return;
     }
     print_value("length_map_second_derivative", *r->length_map_second_derivative, "V'' at q_star");
     print_value("manifold_curvature", *r->manifold_curvature,
                 "limit of the curvature of a curve of inputs, per sqrt(N)");
-    print_value("beta per L/N", eoc_mean_field_beta(&p->scalars),
-                "variance of log |gradient|^2 from width, independent weights");
+    print_value("beta per L/N", beta_per_layer(p), "variance of log |gradient|^2 from width, independent weights");
     if (p->has_width && p->has_depth) {
         print_value("beta", *r->beta, "at this width and depth");
     }
@@ -504,6 +589,7 @@ static void print_table(const point *p)
         print_value("log lambda_max", p->log_lambda_max, "its logarithm, where it is too large to print");
     }
     print_fixed_points(p);
+    print_modes(p);
     if (p->spectrum) {
         eoc_cli_spectrum_print(p->spectrum);
     }

@@ -399,8 +399,10 @@ static void along_scales(skeleton *s)
     if (layout->num_positions) {
         counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_POSITION, along_names[EOC_SCALE_POSITION],
                       "position, row after row", NULL, layout->num_positions);
+    }
+    if (layout->num_spatial_modes) {
         counted_scale(s, s->file, SCALE_ALONG + EOC_SCALE_SPATIAL_MODE, along_names[EOC_SCALE_SPATIAL_MODE],
-                      "wave numbers along the dimensions, as positions", NULL, layout->num_positions);
+                      "wave numbers along the dimensions, as positions", NULL, layout->num_spatial_modes);
     }
     if (layout->num_rates) {
         number_scale(s, s->file, SCALE_ALONG + EOC_SCALE_LEARNING_RATE, along_names[EOC_SCALE_LEARNING_RATE], "1",

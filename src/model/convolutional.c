@@ -61,10 +61,10 @@ static eoc_status check(const eoc_network *network)
     return layers_of(network)->check(network);
 }
 
-/* Of fully connected networks, which it shares with circular padding (Xiao et al. 2018, section 2). */
+/* Of fully connected networks, which it shares where there are no edges (Xiao et al. 2018, section 2). */
 static bool in_theory(const eoc_network *network)
 {
-    return is_plain(network) && geometry(network).circular && eoc_network_is_plain(network);
+    return is_plain(network) && !eoc_network_has_edges(network) && eoc_network_is_plain(network);
 }
 
 static eoc_block block(const eoc_network *network)

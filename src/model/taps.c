@@ -46,6 +46,26 @@ void eoc_network_tap_shares(const eoc_network *network, double *shares)
     }
 }
 
+bool eoc_network_has_edges(const eoc_network *network)
+{
+    const eoc_geometry g = eoc_network_geometry(network);
+    double shares[EOC_MAX_TAPS];
+    eoc_network_tap_shares(network, shares);
+    bool beside = false;
+    for (int t = 0; t < eoc_geometry_taps(&g); t++) {
+        beside = beside || (t != eoc_geometry_centre(&g) && shares[t] > 0.0);
+    }
+    return !g.circular && beside;
+}
+
+double eoc_network_s_1(const eoc_network *network, int features)
+{
+    const eoc_initializer_kind *kind = network->initializer.kind;
+    const eoc_geometry g = eoc_network_geometry(network);
+    const bool in_patches = !kind->centre && !kind->tap_variance;
+    return kind->law == EOC_LAW_HAAR ? 1.0 / (features * (in_patches ? eoc_geometry_taps(&g) : 1)) - 1.0 : -1.0;
+}
+
 /* The centre tap's weights into their place among zeros. */
 static void spread_centre(const double *tap, double *out, int fan_out, int taps, int centre, int channels)
 {

@@ -2,6 +2,7 @@
 #include "theory_points.h"
 
 #include "eoc/layer_theory.h"
+#include "eoc/spatial_theory.h"
 #include "eoc/text.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static int by_maps(const void *a, const void *b)
                           x->architecture - y->architecture,
                           x->activation - y->activation,
                           x->mirrored - y->mirrored,
+                          x->taps - y->taps,
                           x->depth - y->depth,
                           by_number(x->lift, y->lift),
                           by_number(x->effective, y->effective),
@@ -70,6 +72,7 @@ eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory
         const eoc_unit u = unit_of_point(sweep, point);
         const double sum = eoc_network_effective(&u.network);
         const bool plain = eoc_network_in_theory(&u.network), other = !plain && eoc_layer_theory_covers(&u.network);
+        const bool in_space = u.network.architecture.kind->geometry != NULL;
         (*list)[point] = (eoc_theory_point){.effective = eoc_text_round(sum),
                                             .bias_variance = u.network.bias_variance,
                                             .lift = other ? eoc_layer_theory_lift(&u.network) : 0.0,
@@ -77,7 +80,8 @@ eoc_status eoc_theory_points_list(const eoc_sweep *sweep, const uint16_t *theory
                                             .activation = u.indices[EOC_AXIS_ACTIVATION],
                                             .depth = other ? eoc_layer_theory_depth(&u.network) : 0,
                                             .mirrored = other && u.network.initializer.kind->mirrored,
-                                            .in_theory = plain || other,
+                                            .taps = in_space ? u.indices[EOC_AXIS_INITIALIZER] : 0,
+                                            .in_theory = plain || other || eoc_spatial_theory_covers(&u.network),
                                             .point = point};
     }
     qsort(*list, (size_t)num_points, sizeof **list, by_maps_then_point);

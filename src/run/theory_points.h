@@ -14,6 +14,7 @@ typedef struct {
     int architecture, activation;
     int depth;     /* where the maps depend on it; else 0 */
     int mirrored;  /* of the initializer: the maps depend on it */
+    int taps;      /* of a convolution: the initializer, on whose shares of the taps the maps depend; else 0 */
     int in_theory; /* of plain layers, or of others */
     int64_t point;
     int64_t lead; /* the group's first point in the grid: the maps are iterated with its digits */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/record.h"
 
+#include "predict_space.h"
+
 #include "eoc/gates.h"
 #include "eoc/layer_theory.h"
 #include "eoc/text.h"
@@ -15,8 +17,9 @@ struct eoc_prediction {
     eoc_inputs inputs;
     bool in_theory; /* of plain layers */
     eoc_mean_field point;
-    eoc_curves *curves;       /* of plain layers */
-    eoc_layer_theory *layers; /* of others; both NULL outside theory */
+    eoc_curves *curves;          /* of plain layers */
+    eoc_layer_theory *layers;    /* of others; both NULL outside theory, and where signals differ over space */
+    eoc_space_prediction *space; /* of convolutions in theory */
 };
 
 /* A sum over incoming weights, whose last digits depend on their number: rounded as axes are, so that networks of every
@@ -24,12 +27,6 @@ struct eoc_prediction {
 static double effective(const eoc_network *network)
 {
     return eoc_text_round(eoc_network_effective(network));
-}
-
-/* s_1 of the weights' S-transform: -1 for independent entries, 0 for orthogonal ones. Pennington et al. 2017. */
-static double s_1_of(const eoc_network *network)
-{
-    return network->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
 }
 
 /* Of inputs whose q^1 = lift variance + sigma_b^2 is q_star; 1 where there is none. */
@@ -140,19 +137,34 @@ static bool are_of_layers(const eoc_network *network, const eoc_theory_inputs *i
            inputs->pairs[0].correlation == 0.0;
 }
 
-/* Of plain layers their own theory; of others that of layers. */
+/* To the normalization of a batch the positions of an input are so many inputs. */
+static void count_positions(const eoc_network *network, seen_inputs *seen)
+{
+    const double positions = eoc_network_positions(network);
+    if (positions > 1.0 && network->architecture.kind->needs(network).coupled && seen->as_seen.num_pairs == 1) {
+        seen->counts[0] *= positions;
+        seen->pairs[0].count = seen->counts[0] * (seen->counts[0] - 1.0);
+    }
+}
+
+/* Of plain layers their own theory; of others that of layers; of signals that differ over space theirs. */
 static eoc_status iterate(const eoc_probe *probe, const eoc_network *network, int max_depth, eoc_prediction *p)
 {
     seen_inputs seen = {0};
     EOC_TRY(see_inputs(&probe->inputs, p->input_variance, &seen));
-    eoc_status status = EOC_OK;
-    if (p->in_theory) {
-        status = find_point(&seen.as_seen, p);
-        if (status == EOC_OK) {
-            status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &seen.as_seen, max_depth, &p->curves);
-        }
-    } else if (are_of_layers(network, &seen.as_seen)) {
+    count_positions(network, &seen);
+    const bool differs = eoc_prediction_differs_in_space(probe, network);
+    const bool of_layers = !p->in_theory && !differs && are_of_layers(network, &seen.as_seen);
+    eoc_status status = p->in_theory ? find_point(&seen.as_seen, p) : EOC_OK;
+    if (status == EOC_OK && p->in_theory && !differs) {
+        status = eoc_curves_create(&p->activation, p->sigma_w2, p->sigma_b2, &seen.as_seen, max_depth, &p->curves);
+    }
+    if (status == EOC_OK && of_layers) {
         status = eoc_layer_theory_create(network, &seen.as_seen, max_depth, &p->layers);
+    }
+    const bool in_space = differs ? eoc_spatial_theory_covers(network) : p->curves || p->layers;
+    if (status == EOC_OK && in_space && network->architecture.kind->geometry) {
+        status = eoc_space_prediction_create(probe, network, p->input_variance, &seen.as_seen, max_depth, &p->space);
     }
     seen_inputs_clear(&seen);
     return status;
@@ -171,7 +183,8 @@ eoc_status eoc_prediction_create(const eoc_probe *probe, const eoc_network *netw
     const bool on_interval = probe->inputs.kind->is_interval;
     p->in_theory = eoc_network_in_theory(network) && !on_interval;
     eoc_status status = eoc_study_input_variance(probe, network, &p->input_variance);
-    if (status == EOC_OK && (p->in_theory || eoc_layer_theory_covers(network)) && !on_interval) {
+    const bool covered = p->in_theory || eoc_layer_theory_covers(network) || eoc_spatial_theory_covers(network);
+    if (status == EOC_OK && covered && !on_interval) {
         status = iterate(probe, network, max_depth, p);
     }
     if (status != EOC_OK) {
@@ -187,6 +200,7 @@ void eoc_prediction_destroy(eoc_prediction **prediction)
     if (*prediction) {
         eoc_curves_destroy(&(*prediction)->curves);
         eoc_layer_theory_destroy(&(*prediction)->layers);
+        eoc_space_prediction_destroy(&(*prediction)->space);
         free(*prediction);
         *prediction = NULL;
     }
@@ -242,7 +256,7 @@ static eoc_curve_rows rows_of(const eoc_point_record *record)
 
 /* Layers that are more than W, b and phi. */
 static eoc_status fill_layers(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
-                              eoc_point_record *record)
+                              eoc_curve_rows *rows, eoc_point_record *record)
 {
     eoc_layer_limits limits;
     EOC_TRY(eoc_layer_theory_limits(p->layers, network, &limits));
@@ -251,8 +265,87 @@ static eoc_status fill_layers(const eoc_prediction *p, const eoc_network *networ
     put(record->log_lambda_max, limits.log_lambda_max);
     put(record->jacobian_variance_per_layer, limits.jacobian_variance);
     put(record->beta, limits.beta * network->depth / network->width);
+    eoc_layer_theory_fill(p->layers, network, layout->layers, layout->num_layers, rows);
+    return EOC_OK;
+}
+
+/* Of the Jacobian: known of independent and of orthogonal square weights. */
+static bool has_edge_of_spectrum(const eoc_network *network)
+{
+    const double s_1 = eoc_network_s_1(network, 1);
+    return s_1 == 0.0 || s_1 == -1.0;
+}
+
+/* Limits of plain layers. */
+static eoc_status fill_limits(const eoc_prediction *p, const eoc_network *network, eoc_point_record *record)
+{
+    const eoc_mean_field *m = &p->point;
+    put_point(m, record);
+    const double s_1 = eoc_network_s_1(network, 1);
+    double log_lambda_max = NAN;
+    if (has_edge_of_spectrum(network)) {
+        EOC_TRY(eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1,
+                                              &log_lambda_max));
+    }
+    put(record->lambda_max, exp(log_lambda_max));
+    put(record->log_lambda_max, log_lambda_max);
+    put(record->jacobian_variance_per_layer, eoc_mean_field_jacobian_variance(m, s_1));
+    /* Hanin and Nica's law is one of independent Gaussian entries. */
+    const bool independent = network->initializer.kind->law != EOC_LAW_HAAR;
+    put(record->beta, independent ? eoc_mean_field_beta(m) * network->depth / network->width : NAN);
+    return EOC_OK;
+}
+
+/* What of a convolution is not as in other networks: rows of its layers that are there already, and those over space.
+ * `c` is the row of that name. */
+static eoc_status fill_space(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout,
+                             const double *c, eoc_curve_rows *rows, eoc_point_record *record)
+{
+    bool partial = false;
+    if (eoc_network_positions(network) > 1) {
+        /* Slopes of one unit at different positions are correlated, and all count: the law of independent entries is
+         * not Hanin and Nica's. */
+        partial = network->initializer.kind->law != EOC_LAW_HAAR;
+        put(record->beta, NAN);
+    }
+    if (p->curves || p->layers) {
+        const double uses = eoc_prediction_log_uses(network);
+        for (int k = 0; rows->log_weight_gradient_q && k < layout->num_layers; k++) {
+            rows->log_weight_gradient_q[k] += uses;
+        }
+    } else {
+        EOC_TRY(eoc_space_prediction_fill(p->space, network, layout, rows, &partial));
+    }
+    eoc_space_prediction_fill_space(p->space, network, layout, c, record, &partial);
+    const eoc_mean_field point = {.chi_q = record->chi_q ? *record->chi_q : NAN,
+                                  .chi_c = record->chi_c ? *record->chi_c : NAN};
+    eoc_prediction_fill_modes(network, &point, layout, record, &partial);
+    partial = partial || (!p->in_theory && !p->layers); /* with edges, where limits differ over space */
+    partial = partial || !has_edge_of_spectrum(network);
+    *record->theory_status |= partial ? EOC_THEORY_PARTIAL : 0;
+    return EOC_OK;
+}
+
+/* The curves, and what depth alone tends to, of a point in theory. */
+static eoc_status fill_curves(const eoc_prediction *p, const eoc_network *network, const eoc_layout *layout, double *c,
+                              eoc_point_record *record)
+{
     eoc_curve_rows rows = rows_of(record);
-    eoc_layer_theory_fill(p->layers, network, layout->layers, layout->num_layers, &rows);
+    rows.c = c;
+    *record->theory_status = 0;
+    rows.log_jacobian_m1 = rows.log_jacobian_m2 = NAN;
+    if (p->in_theory) {
+        EOC_TRY(fill_limits(p, network, record));
+    }
+    if (p->layers) {
+        EOC_TRY(fill_layers(p, network, layout, &rows, record));
+    } else if (p->curves) {
+        eoc_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, eoc_network_s_1(network, 1),
+                        &rows);
+    }
+    if (p->space) {
+        EOC_TRY(fill_space(p, network, layout, c, &rows, record));
+    }
     put(record->log_jacobian_m1, rows.log_jacobian_m1);
     put(record->log_jacobian_m2, rows.log_jacobian_m2);
     return EOC_OK;
@@ -268,28 +361,15 @@ eoc_status eoc_prediction_fill(const eoc_prediction *p, const eoc_network *netwo
         EOC_TRY(eoc_gates_correlation(network, &p->inputs, p->input_variance, record->gradient_correlation));
         *record->independent_gradient_correlation = eoc_gates_independent_correlation(network);
     }
-    if (p->layers) {
-        return fill_layers(p, network, layout, record);
-    }
-    if (!p->in_theory) {
+    if (!p->curves && !p->layers && !p->space) {
         *record->theory_status = EOC_THEORY_OUTSIDE_THEORY;
         return EOC_OK;
     }
-    const eoc_mean_field *m = &p->point;
-    put_point(&p->point, record);
-    const double s_1 = s_1_of(network);
-    double log_lambda_max = NAN;
-    EOC_TRY(
-        eoc_mean_field_log_lambda_max(&p->activation, p->sigma_w2, m->q_star, network->depth, s_1, &log_lambda_max));
-    put(record->lambda_max, exp(log_lambda_max));
-    put(record->log_lambda_max, log_lambda_max);
-    put(record->jacobian_variance_per_layer, eoc_mean_field_jacobian_variance(m, s_1));
-    /* Hanin and Nica's law is one of independent Gaussian entries. */
-    put(record->beta, s_1 == 0.0 ? NAN : eoc_mean_field_beta(m) * network->depth / network->width);
-
-    eoc_curve_rows rows = rows_of(record);
-    eoc_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, s_1, &rows);
-    put(record->log_jacobian_m1, rows.log_jacobian_m1);
-    put(record->log_jacobian_m2, rows.log_jacobian_m2);
-    return EOC_OK;
+    double *const c = record->c ? record->c : malloc(sizeof(double) * (size_t)layout->num_layers);
+    EOC_REQUIRE(c, EOC_ERR_NOMEM, "out of memory for theory of %d layers", layout->num_layers);
+    const eoc_status status = fill_curves(p, network, layout, c, record);
+    if (c != record->c) {
+        free(c);
+    }
+    return status;
 }

@@ -46,6 +46,7 @@ enum { TRAINING = 1 << 30, TRAINING_SHIFT = 16 };
 #define SHATTERING .statistics = EOC_STATISTIC_SHATTERING
 #define CORRELATION .statistics = EOC_STATISTIC_SHATTERING | EOC_STATISTIC_GRADIENT_CORRELATION
 #define SPATIAL .statistics = EOC_STATISTIC_SPATIAL, .checked = 1, NUMBER
+#define PREDICTED_IN_SPACE NUMBER, .statistics = EOC_STATISTIC_SPATIAL
 #define PROBED .along = EOC_ALONG_LAYER, .checked = 1, NUMBER
 
 static const eoc_variable variables[] = {
@@ -106,6 +107,23 @@ static const eoc_variable variables[] = {
      .long_name = "mean-field cosine of the gradients of inputs 0 and 1", GRADIENT},
     {"theory", "log_weight_gradient_q", POINT(log_weight_gradient_q), .along = EOC_ALONG_LAYER, NUMBER,
      .long_name = "log of the mean-field square entry of d(sum_a E_a)/dW^l", GRADIENT},
+    {"theory", "averaging_eigenvalue", POINT(averaging_eigenvalue), .along = EOC_ALONG_SPATIAL_MODE, NUMBER,
+     .long_name = "eigenvalue of a mode of the averaging over the taps of a convolution, sum_t share_t cos(2 pi "
+                  "k.t/side)"},
+    {"theory", "xi_q_mode", POINT(xi_q_mode), .along = EOC_ALONG_SPATIAL_MODE, NUMBER,
+     .long_name =
+         "depth scale of a mode of the variances over positions, -1/log|chi_q averaging_eigenvalue|, in layers"},
+    {"theory", "xi_c_mode", POINT(xi_c_mode), .along = EOC_ALONG_SPATIAL_MODE, NUMBER,
+     .long_name = "depth scale of a mode of the covariances between inputs or positions, -1/log|chi_c "
+                  "averaging_eigenvalue|, in layers"},
+    {"theory", "position_q", POINT(position_q), .along = EOC_ALONG_LAYER_POSITION, PREDICTED_IN_SPACE,
+     .long_name = "mean-field variance at a position, mean over inputs, over its mean over positions"},
+    {"theory", "position_c", POINT(position_c), .along = EOC_ALONG_LAYER_POSITION, PREDICTED_IN_SPACE,
+     .long_name = "mean-field correlation of inputs 0 and 1 at a position"},
+    {"theory", "spatial_power", POINT(spatial_power), .along = EOC_ALONG_LAYER_SPATIAL_MODE, PREDICTED_IN_SPACE,
+     .long_name = "mean-field power of z in each mode over positions, as shares of their sum"},
+    {"theory", "spatial_correlation", POINT(spatial_correlation), .along = EOC_ALONG_LAYER_POSITION, PREDICTED_IN_SPACE,
+     .long_name = "mean-field covariance of z(p) and z(p + d), mean over positions and inputs, over that at d = 0"},
     {"theory", "gradient_correlation", POINT(gradient_correlation), NUMBER,
      .long_name =
          "exact mean field of probe/gradient_correlation, for relu: falls as a power of depth where c goes to 1 "
@@ -297,7 +315,7 @@ size_t eoc_layout_scale_count(const eoc_layout *layout, eoc_scale scale)
                                         [EOC_SCALE_OTHER_INPUT] = layout->num_points,
                                         [EOC_SCALE_LAG] = layout->num_lags,
                                         [EOC_SCALE_POSITION] = layout->num_positions,
-                                        [EOC_SCALE_SPATIAL_MODE] = layout->num_positions};
+                                        [EOC_SCALE_SPATIAL_MODE] = layout->num_spatial_modes};
     return (size_t)counts[scale];
 }
 
@@ -327,6 +345,9 @@ static bool is_along_inputs(const eoc_variable *v)
     return v->along == EOC_ALONG_INPUT || v->along == EOC_ALONG_INPUT_INPUT || v->along == EOC_ALONG_LAG;
 }
 
+/* Depth scales of modes are in every file of networks with a space, but for so many that nobody looks at them. */
+enum { MOST_MODES_UNASKED = 4096 };
+
 static bool is_over_space(const eoc_variable *v)
 {
     return v->along == EOC_ALONG_LAYER_POSITION || v->along == EOC_ALONG_LAYER_SPATIAL_MODE ||
@@ -348,7 +369,7 @@ eoc_status eoc_layout_create(unsigned statistics, const int *layers, int num_lay
     for (int row = 0; row < eoc_variable_count(); row++) {
         const eoc_variable *v = &variables[row];
         const bool later = is_along_inputs(v) || is_over_space(v);
-        if (v->statistics == 0 || ((v->statistics & statistics) != 0 && !later)) {
+        if (!later && (v->statistics == 0 || (v->statistics & statistics) != 0)) {
             include(row, layout);
         }
     }
@@ -378,9 +399,12 @@ eoc_status eoc_layout_add_points(const eoc_probe *probe, eoc_layout *layout)
 
 void eoc_layout_add_space(const eoc_probe *probe, eoc_layout *layout)
 {
+    const bool has_modes = probe->needs.positions > 1 && probe->needs.positions <= MOST_MODES_UNASKED;
     layout->num_positions = eoc_probe_positions(probe);
-    for (int row = 0; row < eoc_variable_count() && layout->num_positions; row++) {
-        if ((variables[row].statistics & probe->statistics) != 0 && is_over_space(&variables[row])) {
+    layout->num_spatial_modes = layout->num_positions ? layout->num_positions : has_modes ? probe->needs.positions : 0;
+    for (int row = 0; row < eoc_variable_count() && layout->num_spatial_modes; row++) {
+        const eoc_variable *v = &variables[row];
+        if (is_over_space(v) && (v->statistics == 0 || (v->statistics & probe->statistics) != 0)) {
             include(row, layout);
         }
     }

@@ -20,7 +20,8 @@ struct eoc_layer_theory {
 
 static const eoc_layer_theory_row *find_row(const eoc_network *network)
 {
-    if (!network->architecture.kind->block || !eoc_initializer_in_theory(&network->initializer)) {
+    if (!network->architecture.kind->block || !eoc_initializer_in_theory(&network->initializer) ||
+        eoc_network_has_edges(network)) {
         return NULL;
     }
     const eoc_block block = network->architecture.kind->block(network);
@@ -87,10 +88,9 @@ eoc_status eoc_layer_law_find(const eoc_network *network, eoc_layer_law *law)
 
 eoc_law_s_1 eoc_layer_law_s_1(const eoc_layer_law *law, const eoc_network *network)
 {
-    const bool haar = network->initializer.kind->law == EOC_LAW_HAAR;
-    const double square = haar ? 0.0 : -1.0;
+    const double square = eoc_network_s_1(network, 1);
     /* N of the 2N columns of orthonormal rows: squared singular values have the arcsine law, of moments 1/2 and 3/8. */
-    const double half = haar ? -0.5 : -1.0;
+    const double half = eoc_network_s_1(network, 2);
     const double behind = law->two_features && !law->block.mirrored ? half : square;
     return (eoc_law_s_1){
         .lift = square, .block = (law->block.matrix_before ? square : 0.0) + (law->block.matrix_behind ? behind : 0.0)};

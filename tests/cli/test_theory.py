@@ -572,3 +572,88 @@ def test_narrow_networks_are_told(tmp_path):
     assert "too narrow" in shown.stdout and "150" in shown.stdout
     wide = eoc("advise", "--activation", "relu", "--width", 1000, "--depth", 30, cwd=tmp_path)
     assert "too narrow" not in wide.stdout
+
+
+# -- convolutions --
+
+RING = "convolutional(dimensions=1, side=8)"
+
+
+@pytest.mark.parametrize("initializer, edge", [("gaussian", 1 / 3), ("gaussian_taps(tap_0=1, tap_1=0.25)", 1 / 6), ("delta_orthogonal", 0)])
+def test_modes_of_a_convolution(initializer, edge, tmp_path):
+    """lambda_k = 1 - 2 e + 2 e cos(2 pi k/side), e the share of an edge tap (Xiao et al. 2018); depth scales -1/log|chi lambda_k|; the
+    uniform mode and every scalar are those of a fully connected network, to the bit."""
+    ring = point(tmp_path, "tanh", 2.5, 0.05, "--architecture", RING, "--initializer", initializer)
+    plain = point(tmp_path, "tanh", 2.5, 0.05)
+    eigenvalue = 1 - 2 * edge + 2 * edge * np.cos(2 * np.pi * np.arange(8) / 8)
+    assert np.allclose(ring["averaging_eigenvalue"], eigenvalue, rtol=0, atol=1e-15)
+    for chi, xi in (("chi_q", "xi_q"), ("chi_c", "xi_c")):
+        assert np.allclose(ring[f"{xi}_mode"], -1 / np.log(np.abs(plain[chi] * eigenvalue)), rtol=1e-12, atol=0)
+        assert ring[f"{xi}_mode"][0] == plain[xi]
+    for name in ("q_star", "chi_1", "c_star", "chi_q", "chi_c", "mu_1", "mu_2", "xi_q", "xi_c"):
+        assert ring[name] == plain[name], name
+    assert ring["beta_per_depth_over_width"] is None and ("partial" in ring["status_meanings"]) == (initializer != "delta_orthogonal")
+    table = eoc("theory", "--activation", "tanh", "--weight-variance", 2.5, "--architecture", RING, "--initializer", initializer, cwd=tmp_path)
+    assert table.returncode == 0 and table.stderr == ""
+    lines = table.stdout.split("Modes over space", 1)[1].splitlines()[2:]
+    found = [float(line.split()[1]) for line in lines]
+    assert np.allclose(np.sort(found), sorted(set(np.round(eigenvalue, 12))), rtol=0, atol=1e-9)
+    assert np.all(np.diff(np.abs(found)) < 1e-9)
+
+
+def test_a_kernel_of_an_orthogonal_matrix_of_patches(tmp_path):
+    """C rows of a Haar matrix of 3 C columns: s_1 = 1/3 - 1, between gaussian (-1) and orthogonal (0)."""
+    patches = point(tmp_path, "tanh", 1.5, 0.05, "--architecture", RING, "--initializer", "orthogonal", "--depth", 5)
+    gaussian, square = (patches[f"jacobian_variance_per_layer_{law}"] for law in ("gaussian", "orthogonal"))
+    assert patches["jacobian_variance_per_layer"] == pytest.approx(square + 2 / 3, rel=1e-14) == pytest.approx(gaussian - 1 / 3, rel=1e-14)
+    assert patches["lambda_max"] is None and "partial" in patches["status_meanings"]
+    refused(eoc("theory", "--activation", "tanh", "--weight-variance", 1.5, "--architecture", RING, "--initializer", "orthogonal", "--depth", 5,
+                "--spectrum", cwd=tmp_path), "--spectrum", "delta_orthogonal")
+
+
+def test_edges_have_no_limits_in_common(tmp_path):
+    """Zero padding: layers, but no q_star; a centre tap alone never sees an edge."""
+    zero = "convolutional(dimensions=1, side=8, padding=zero)"
+    edges = point(tmp_path, "tanh", 2.5, 0.05, "--architecture", zero, "--depth", 4)
+    assert edges["q_star"] is None and edges["xi_c_mode"][0] is None and edges["status_meanings"] == ["partial"]
+    assert all(value is not None for value in edges["log_q"] + edges["log_weight_gradient_q"] + [edges["log_jacobian_m2"]])
+    assert edges["log_q"][0] == pytest.approx(math.log(2.5 * (1 - 2 / 24) + 0.05), rel=1e-14)  # 2 of 24 taps are beyond the edge
+    delta = point(tmp_path, "tanh", 2.5, 0.05, "--architecture", zero, "--initializer", "delta_orthogonal")
+    assert delta["averaging_eigenvalue"] == [1] * 8 and delta["q_star"] == point(tmp_path, "tanh", 2.5, 0.05)["q_star"]
+
+
+SPACE = """seed: 3
+grid: {{architecture: [fully_connected, "{ring}", convolutional(side=3)], activation: tanh, initializer: [gaussian, delta_orthogonal],
+        weight_variance: [1.5, 2.5], bias_variance: 0.05, depth: [4, 7], width: 32}}
+probe: {{inputs: {{kind: circle, points: 4}}, statistics: [{statistics}]}}
+"""
+
+
+@pytest.mark.parametrize("statistics", ["forward, gradient, jacobian", "forward, gradient, jacobian, spatial"])
+def test_space_in_the_file(statistics, tmp_path):
+    """Modes wherever a network has a space, along spatial_mode; curves over space with the statistic spatial; NaN behind a network's own
+    positions. Signals alike at all positions have the curves of fully connected networks to the bit, and log(positions) more in the
+    gradient of the weights."""
+    text = SPACE.format(ring=RING, statistics=statistics).replace(", delta_orthogonal]", "]")
+    (tmp_path / "space.yaml").write_text(text)
+    assert eoc("theory", "space.yaml", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "space.theory.h5") as file:
+        theory = file["theory"]
+        assert dimensions(theory["xi_q_mode"])[-1] == "spatial_mode" and theory["xi_q_mode"].shape[-1] == 9
+        xi = theory["xi_c_mode"][()].reshape(3, 2, 2, 9)  # architecture, depth, weight variance
+        assert np.isnan(xi[0]).all() and np.isnan(xi[1, ..., 8]).all() and not np.isnan(xi[1, ..., :8]).any() and not np.isnan(xi[2]).any()
+        assert (xi[1, ..., 0] == theory["xi_c"][1].reshape(2, 2)).all()
+        for name in ("log_q", "c", "one_minus_c", "log_gradient_q", "gradient_c", "log_jacobian_m1", "log_jacobian_m2"):
+            assert np.array_equal(theory[name][1], theory[name][0], equal_nan=True) and np.array_equal(theory[name][2], theory[name][0], equal_nan=True)
+        weights = theory["log_weight_gradient_q"][()]
+        for more, positions in zip(weights[1:] - weights[0], (8, 9)):
+            assert np.allclose(more[~np.isnan(more)], math.log(positions), rtol=0, atol=1e-14)
+        assert ("position_q" in theory) == ("position" in file) == ("spatial" in statistics)
+        if "spatial" in statistics:
+            power, correlation = (theory[name][()].reshape(3, 2, 2, 7, 9) for name in ("spatial_power", "spatial_correlation"))
+            assert np.isnan(power[0]).all() and np.isnan(power[1, 0, :, 4:]).all() and np.isnan(power[..., 1, :, :, 8][1]).all()
+            assert np.allclose(np.nansum(power[1, 1], axis=-1), 1, rtol=0, atol=1e-14)
+            # layer 1: independent positions, but for the bias they share
+            bias = 0.05 / (np.array([1.5, 2.5]) + 0.05)
+            assert np.allclose(correlation[2, 1, :, 0, 1:], bias[:, None], rtol=1e-13, atol=0)
+            assert np.allclose(power[2, 1, :, 0], (1 - bias[:, None]) / 9 + bias[:, None] * (np.arange(9) == 0), rtol=1e-13, atol=0)

@@ -25,7 +25,7 @@ ARROWS = {
 HEADERS = {
     "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "geometry activation initializer architecture weights",
-    "theory": "mean_field layer_theory critical spectrum kernel",
+    "theory": "mean_field layer_theory spatial_theory critical spectrum kernel",
     "grid": "grid generator key part",
     "study": "inputs probe gates record advise cost data loss optimizer net train study",
     "config": "sweep",
