@@ -113,13 +113,14 @@ def test_refused(changes, words, tmp_path):
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_ranks_and_resume(ranks, tmp_path):
-    """The same bits on any number of ranks, and after a kill in the middle of a unit."""
+    """The same bits on any number of ranks, and after a kill in the middle of a unit, gone on with in other memory on other threads."""
     write_images(tmp_path / "images.h5")
     text = training_of("convolutional(side=4, normalization=batch, keep=0.9)", extra=", clip: 1").replace("steps: 20", "steps: 200")
     text = text.replace("record: all", "record: every 50").replace("depth: 4", "depth: [3, 6]")
     reference = run(tmp_path, text, name="reference")
     write_sweep(tmp_path / "sweep.yaml", text)
     kill_at_checkpoint(tmp_path, ranks=ranks)
-    result = eoc("run", "sweep.yaml", cwd=tmp_path, ranks=ranks)
+    result = eoc("run", "sweep.yaml", "--set", "train.memory=0.001", "--set", "train.threads=2", cwd=tmp_path, ranks=ranks)
     assert result.returncode == 0, result.stderr
+    assert "0 of 2 units are finished" in result.stderr
     assert_same_bits(tmp_path / "sweep.h5", reference)
