@@ -2,7 +2,7 @@
 /*
  * Convolutions of trained networks: products of W with the patches of a block of rows at a time, so that the patches
  * stay in the cache and there is never a matrix of all. A product for every tap, of values laid out position by
- * position, was measured beside it: 39 to 41 GFLOP/s at 16 channels where patches came to 37 to 44, and 51 to 62 beside
+ * position, was measured beside it: 31 to 41 GFLOP/s at 16 channels where patches came to 37 to 44, and 51 to 62 beside
  * 44 to 62 at 64 channels; patches leave the values as all other parts have them. Compiled for float and for double.
  */
 #include "net_parts.h"

@@ -30,7 +30,7 @@ def row_name(text):
 def make_parser():
     parser = Parser(prog="tools/bench", description="eoc and PyTorch side by side on the same work, one core each.", epilog=EXAMPLES,
                     allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few rounds: four minutes")
+    parser.add_argument("--quick", action="store_true", help="few rounds: some minutes")
     parser.add_argument("--row", metavar="NAME", dest="rows", action="append", type=row_name, help="only this row; may be repeated")
     parser.add_argument("--list", action="store_true", help="the rows' names, and nothing else")
     parser.add_argument("--json", metavar="FILE", help="write every measurement there")
