@@ -54,11 +54,14 @@ enum { EOC_TRAIN_STATISTICS = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | E
 /** The keys of the section `train`, for an eoc_train. */
 const eoc_key_row *eoc_train_key_rows(int *count);
 
-/** Whether `data` can be trained on so: enough samples, labels where they are needed. EOC_ERR_USAGE with a sentence. */
-eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data);
+/**
+ * Whether all networks of the grid can be trained so on data of these sizes (every field but the arrays is read): batches
+ * of as many samples, images that the networks take, memory. EOC_ERR_USAGE with a sentence.
+ */
+eoc_status eoc_train_check_sizes(const eoc_train *train, const eoc_data *sizes, const eoc_grid *grid);
 
-/** Whether all networks of the grid can be trained so on `data`: images that they take, memory. Errors likewise. */
-eoc_status eoc_train_check_grid(const eoc_train *train, const eoc_data *data, const eoc_grid *grid);
+/** Whether `data` has the labels that the loss and the threshold need. Errors likewise. */
+eoc_status eoc_train_check_labels(const eoc_train *train, const eoc_data *data);
 
 /** Recorded steps, ascending from 0: fills `steps` (capacity steps + 1) and returns how many. */
 int eoc_train_record(const eoc_train *train, int *steps);

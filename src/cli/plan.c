@@ -192,6 +192,7 @@ static eoc_status size_up(planned *p)
     if (probe->train) {
         EOC_TRY(look_at_data(p));
         eoc_train_sizes(probe->train, &data);
+        EOC_TRY(eoc_train_check_sizes(probe->train, &data, grid));
     }
     p->rank_bytes = eoc_study_bytes(probe, &data, depth, width);
     int *layers = malloc(sizeof(int) * (size_t)depth);

@@ -123,8 +123,8 @@ static eoc_status read_data_all(run *r)
     EOC_TRY(eoc_share_data_all(r->comm, &request, &r->shared_data));
     r->data = eoc_shared_data_get(r->shared_data);
     note_checksum_all(r, "  data_checksum", r->rank == 0 ? eoc_dataset_checksum(r->data) : 0);
-    EOC_TRY(eoc_train_check(train, r->data));
-    return eoc_train_check_grid(train, r->data, &r->sweep->grid);
+    EOC_TRY(eoc_train_check_labels(train, r->data));
+    return eoc_train_check_sizes(train, r->data, &r->sweep->grid);
 }
 
 /* The images are few: every rank has them to itself. */

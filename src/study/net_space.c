@@ -106,7 +106,8 @@ static size_t block_reals(const eoc_net_limits *limits)
     const int channels =
         features * limits->max_width > limits->features ? features * limits->max_width : limits->features;
     const size_t longest = (size_t)taps * (size_t)channels;
-    return block_rows(longest) * longest > BLOCK_REALS ? block_rows(longest) * longest : BLOCK_REALS;
+    const size_t least = LEAST_ROWS * longest, most = MOST_ROWS * longest; /* the longest of any shorter block too */
+    return least > BLOCK_REALS ? least : most < BLOCK_REALS ? most : BLOCK_REALS;
 }
 
 static int num_threads(const eoc_net_limits *limits)

@@ -105,11 +105,23 @@ static int greatest_fan(const eoc_train *train, const eoc_data *data, int max_wi
 
 /* -- what goes together -- */
 
-eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
+eoc_status eoc_train_check_labels(const eoc_train *train, const eoc_data *data)
 {
-    EOC_REQUIRE(train->batch <= data->train_count, EOC_ERR_USAGE,
+    const bool labelled = data->train_label != NULL;
+    EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
+                "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
+                train->dataset.text);
+    EOC_REQUIRE(labelled || train->threshold_measure == EOC_THRESHOLD_LOSS, EOC_ERR_USAGE,
+                "train.threshold: accuracy needs labels, and %s has target vectors; accepted with it: loss E",
+                train->dataset.text);
+    return EOC_OK;
+}
+
+static eoc_status check_batch(const eoc_train *train, const eoc_data *sizes)
+{
+    EOC_REQUIRE(train->batch <= sizes->train_count, EOC_ERR_USAGE,
                 "train.batch: %d is more than the %d training samples of %s; accepted: up to that", train->batch,
-                data->train_count, train->dataset.text);
+                sizes->train_count, train->dataset.text);
     EOC_REQUIRE(train->batch > 1 || !train->needs.coupled, EOC_ERR_USAGE,
                 "train.batch: 1 sample has no variance to normalize by, as batch normalization does; accepted with "
                 "it: 2 or more");
@@ -120,13 +132,6 @@ eoc_status eoc_train_check(const eoc_train *train, const eoc_data *data)
     EOC_REQUIRE(train->threads == 1, EOC_ERR_USAGE,
                 "train.threads: this eoc was built without OpenMP and has one thread a rank; accepted: 1");
 #endif
-    const bool labelled = data->train_label != NULL;
-    EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
-                "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
-                train->dataset.text);
-    EOC_REQUIRE(labelled || train->threshold_measure == EOC_THRESHOLD_LOSS, EOC_ERR_USAGE,
-                "train.threshold: accuracy needs labels, and %s has target vectors; accepted with it: loss E",
-                train->dataset.text);
     return EOC_OK;
 }
 
@@ -139,10 +144,10 @@ static double greatest(const eoc_axis *axis)
     return value;
 }
 
-static eoc_status check_memory(const eoc_train *train, const eoc_data *data, const eoc_grid *grid)
+static eoc_status check_memory(const eoc_train *train, const eoc_data *sizes, const eoc_grid *grid)
 {
     const int depth = (int)greatest(&grid->axes[EOC_AXIS_DEPTH]), width = (int)greatest(&grid->axes[EOC_AXIS_WIDTH]);
-    const eoc_net_limits limits = limits_of(train, data, depth, width);
+    const eoc_net_limits limits = limits_of(train, sizes, depth, width);
     const double needed = eoc_net_f32_bytes(&limits) / GIB;
     EOC_REQUIRE(needed <= train->memory, EOC_ERR_USAGE,
                 "train.memory: a network of depth %d and width %d with %d samples at a time takes %.3g GiB at least, "
@@ -151,15 +156,16 @@ static eoc_status check_memory(const eoc_train *train, const eoc_data *data, con
     return EOC_OK;
 }
 
-eoc_status eoc_train_check_grid(const eoc_train *train, const eoc_data *data, const eoc_grid *grid)
+eoc_status eoc_train_check_sizes(const eoc_train *train, const eoc_data *sizes, const eoc_grid *grid)
 {
+    EOC_TRY(check_batch(train, sizes));
     const eoc_axis *axis = &grid->axes[EOC_AXIS_ARCHITECTURE];
     for (int i = 0; i < axis->count; i++) {
         eoc_network network = {.depth = 1, .width = 1};
         EOC_TRY(eoc_architecture_find(axis->names[i], &network.architecture));
-        EOC_TRY(eoc_net_f32_check_images(&network, data->rows, data->columns, data->features));
+        EOC_TRY(eoc_net_f32_check_images(&network, sizes->rows, sizes->columns, sizes->features));
     }
-    return check_memory(train, data, grid);
+    return check_memory(train, sizes, grid);
 }
 
 /* -- memory -- */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training of convolutional networks: against a second trainer in NumPy (numpy_net.py), whatever memory, threads and pieces of batches."""
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -65,24 +67,37 @@ def test_numpy(architecture, activation, initializer, tmp_path):
     assert np.ptp(loss) > 0.05 * loss[0, 0], "nothing was learnt, so nothing was compared"
 
 
+LITTLE = ("--set", "train.memory=0.0012")  # GiB: less than all layers take
+
+
+def planned_memory(tmp_path, text, *changes):
+    """MB a rank, by eoc plan."""
+    write_sweep(tmp_path / "planned.yaml", text)
+    result = eoc("plan", "planned.yaml", *changes, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    return float(re.search(r"memory +(\S+) MB a rank", result.stdout).group(1))
+
+
 def test_memory_and_threads_leave_the_bits(tmp_path):
-    """Forty layers in a memory that holds a few of them, and on three threads: the same bits."""
+    """Eighty layers in a memory that holds a few of them, and on three threads: the same bits."""
     write_images(tmp_path / "images.h5")
-    text = training_of("convolutional(side=4)").replace("depth: 4", "depth: 40")
+    text = training_of("convolutional(side=4)").replace("depth: 4", "depth: 80")
     reference = run(tmp_path, text, name="reference")
-    assert_same_bits(run(tmp_path, text, "--set", "train.memory=0.0012", name="little"), reference)
+    assert planned_memory(tmp_path, text, *LITTLE) < 0.8 * planned_memory(tmp_path, text)
+    assert_same_bits(run(tmp_path, text, *LITTLE, name="little"), reference)
     assert_same_bits(run(tmp_path, text, "--set", "train.threads=3", name="threads"), reference)
 
 
-def test_memory_is_what_the_plan_says(tmp_path):
-    """With less memory the plan names less, down to what is refused, in a sentence with what would be accepted."""
+def test_too_little_memory(tmp_path):
+    """Less than a network takes is refused, by the plan as by the run, in a sentence with what would be accepted."""
     write_images(tmp_path / "images.h5")
     text = training_of("convolutional(side=4)").replace("depth: 4", "depth: 400")
     write_sweep(tmp_path / "sweep.yaml", text)
-    result = eoc("run", "sweep.yaml", "--set", "train.memory=0.001", cwd=tmp_path)
-    assert result.returncode == 2
-    (sentence,) = sentences(result.stderr)
+    refusals = [eoc(command, "sweep.yaml", "--set", "train.memory=0.001", cwd=tmp_path) for command in ("run", "plan")]
+    assert [result.returncode for result in refusals] == [2, 2]
+    (sentence,), (planned,) = (sentences(result.stderr) for result in refusals)
     assert "train.memory" in sentence and "accepted" in sentence and "micro_batch" in sentence
+    assert planned == sentence
     assert "sweep.h5" not in own_files(tmp_path)
 
 
@@ -116,11 +131,13 @@ def test_ranks_and_resume(ranks, tmp_path):
     """The same bits on any number of ranks, and after a kill in the middle of a unit, gone on with in other memory on other threads."""
     write_images(tmp_path / "images.h5")
     text = training_of("convolutional(side=4, normalization=batch, keep=0.9)", extra=", clip: 1").replace("steps: 20", "steps: 200")
-    text = text.replace("record: all", "record: every 50").replace("depth: 4", "depth: [3, 6]")
+    text = text.replace("record: all", "record: every 50").replace("depth: 4", "depth: [3, 30]")
     reference = run(tmp_path, text, name="reference")
     write_sweep(tmp_path / "sweep.yaml", text)
     kill_at_checkpoint(tmp_path, ranks=ranks)
-    result = eoc("run", "sweep.yaml", "--set", "train.memory=0.001", "--set", "train.threads=2", cwd=tmp_path, ranks=ranks)
+    otherwise = (*LITTLE, "--set", "train.threads=2")
+    assert planned_memory(tmp_path, text, *otherwise) < 0.8 * planned_memory(tmp_path, text, "--set", "train.threads=2")
+    result = eoc("run", "sweep.yaml", *otherwise, cwd=tmp_path, ranks=ranks)
     assert result.returncode == 0, result.stderr
     assert "0 of 2 units are finished" in result.stderr
     assert_same_bits(tmp_path / "sweep.h5", reference)
