@@ -33,6 +33,17 @@ static const double WEIGHTS[HALF_POINTS] = {0.18945061045506849629,  0.182603415
                                             0.14959598881657673208,  0.12462897125553387205, 0.095158511682492784810,
                                             0.062253523938647892863, 0.027152459411754094852};
 
+/* Gauss's rule for exp(-z^2/2) on z > 0, exact for polynomials of degree 15 (Steen, Byrne & Gelbard 1969; here from the
+ * moments by the method of Golub & Welsch 1969, in 80 digits), where t is narrow beside all else. */
+enum { NARROW_POINTS = 8 };
+static const double NARROW_NODES[NARROW_POINTS] = {
+    0.074923116764558939223, 0.37815840447614210778, 0.87158389734040477906, 1.5050715683003139291,
+    2.246981509078310538,    3.0885309138616516843,  4.0490827692299114237,  5.2128013205292139827};
+static const double NARROW_WEIGHTS[NARROW_POINTS] = {
+    0.18965903314959036315,  0.37947699217701113931,   0.39025703801816650526,    0.22266549665184535958,
+    0.063376722030954694318, 0.0075914075481185001878, 0.00028576115306565378538, 1.6865867480356054542e-6};
+static const double NARROW = 0.12; /* beside m and the structure of phi, which is of size 1 */
+
 enum { MAX_NODES = 2048, MAX_CUTS = 2 * EOC_MAX_KINKS + 2, MAX_FOCI = 2 * EOC_MAX_KINKS + 2 };
 
 /* -- panels -- */
@@ -211,17 +222,28 @@ static void slopes_beside(const eoc_expectations *e, const double *m, double shi
     e->act.kind->dphi_many(d, d, n, e->act.parameters);
 }
 
-/* phi(m + t) - phi(m - t) by Boole's rule on dphi, over b and zero over a, where no kink is between. `work` (3, n). */
-static void integrate_between(const eoc_expectations *e, const double *m, double t, size_t n, const double *da,
-                              const double *db, double *a, double *b, double *work)
+/* phi(m + t) - phi(m - t) over b and zero over a, from dphi by Lobatto's rule of four points (Abramowitz &
+ * Stegun, 25.4.32) where no kink is between; elsewhere phi at both. `work` (2, n). */
+static void near_differences(const eoc_expectations *e, const double *m, const double *u1, const double *u2, double t,
+                             size_t n, double *a, double *b, double *work)
 {
-    slopes_beside(e, m, -0.5 * t, n, work);
-    slopes_beside(e, m, 0.5 * t, n, work + n);
-    slopes_beside(e, m, 0.0, n, work + 2 * n);
-    for (size_t i = 0; i < n; i++) {
-        if (!kink_between(e->act.kind, m[i] - t, m[i] + t)) {
-            b[i] = t / 45.0 * (7.0 * (da[i] + db[i]) + 32.0 * (work[i] + work[n + i]) + 12.0 * work[2 * n + i]);
+    const eoc_activation_kind *kind = e->act.kind;
+    const double inner = sqrt(0.2) * t;
+    slopes_beside(e, m, -inner, n, work);
+    slopes_beside(e, m, inner, n, work + n);
+    for (size_t i = 0; i < n;) {
+        size_t end = i;
+        while (end < n && kink_between(kind, u1[end], u2[end])) {
+            end++;
+        }
+        if (end > i) {
+            kind->phi_many(u1 + i, a + i, end - i, e->act.parameters);
+            kind->phi_many(u2 + i, b + i, end - i, e->act.parameters);
+            i = end;
+        } else {
+            b[i] = t / 6.0 * (e->dphi[i] + e->dphi[MAX_NODES + i] + 5.0 * (work[i] + work[n + i]));
             a[i] = 0.0;
+            i++;
         }
     }
 }
@@ -244,12 +266,13 @@ static bool middle_sums(const corners *c, double t, double sums[2])
         u1[i] = m[i] - t;
         u2[i] = m[i] + t;
     }
-    kind->phi_many(u1, a, n, e->act.parameters);
-    kind->phi_many(u2, b, n, e->act.parameters);
     kind->dphi_many(u1, da, n, e->act.parameters);
     kind->dphi_many(u2, db, n, e->act.parameters);
     if (2.0 * t < NEAR) {
-        integrate_between(e, m, t, n, da, db, a, b, e->psi[1]);
+        near_differences(e, m, u1, u2, t, n, a, b, e->psi[1]);
+    } else {
+        kind->phi_many(u1, a, n, e->act.parameters);
+        kind->phi_many(u2, b, n, e->act.parameters);
     }
     eoc_vec_pair_sums(g, a, b, da, db, n, sums);
     return true;
@@ -261,6 +284,34 @@ bool eoc_corners_serve(const eoc_expectations *e, double one_minus_c)
     return e->act.kind->num_kinks > 0 && fabs(1.0 - one_minus_c) > SERIES_C;
 }
 
+/* Whether no cuts of m meet within t's range, and t is narrow. */
+static bool is_narrow(const corners *c)
+{
+    const eoc_activation_kind *kind = c->e->act.kind;
+    double room = fmin(1.0, c->sd_m);
+    for (int i = 1; i < kind->num_kinks; i++) {
+        room = fmin(room, 0.5 * (kind->kinks[i] - kind->kinks[i - 1]));
+    }
+    return c->sd_t <= NARROW * room;
+}
+
+/* Nodes of t > 0 and their weights, with the density of t less its constant; their number, 0 where there are too many.
+ */
+static size_t fill_distances(const corners *c, double *t, double *weight, double *work)
+{
+    if (is_narrow(c)) {
+        for (size_t i = 0; i < NARROW_POINTS; i++) {
+            t[i] = c->sd_t * NARROW_NODES[i];
+            weight[i] = c->sd_t * NARROW_WEIGHTS[i];
+        }
+        return NARROW_POINTS;
+    }
+    const line l = distance_line(c);
+    const size_t n = fill_line(&l, t, weight);
+    weigh(c->sd_t, t, n, weight, work);
+    return n;
+}
+
 bool eoc_corners_pair(eoc_expectations *e, const eoc_moments *m, double one_minus_c, eoc_pair_values *values)
 {
     if (e->act.kind->num_kinks == 0 || !(one_minus_c > 0.0 && one_minus_c < 2.0)) {
@@ -269,17 +320,15 @@ bool eoc_corners_pair(eoc_expectations *e, const eoc_moments *m, double one_minu
     corners c = {
         .e = e, .sd_m = sqrt(0.5 * m->q) * sqrt(2.0 - one_minus_c), .sd_t = sqrt(0.5 * m->q) * sqrt(one_minus_c)};
     find_constant_sides(&c);
-    const line l = distance_line(&c);
     double t[MAX_NODES], weight[MAX_NODES], sums[2] = {0.0};
-    const size_t n = fill_line(&l, t, weight);
+    const size_t n = fill_distances(&c, t, weight, e->work);
     for (size_t i = 0; i < n; i++) {
         double here[2];
         if (!middle_sums(&c, t[i], here)) {
             return false;
         }
-        const double z = t[i] / c.sd_t, share = weight[i] * exp(-0.5 * z * z);
-        sums[0] += share * here[0];
-        sums[1] += share * here[1];
+        sums[0] += weight[i] * here[0];
+        sums[1] += weight[i] * here[1];
     }
     /* Twice for t < 0, where the inputs change places. */
     const double unit = (e->act.kind->odd ? 2.0 : 1.0) / (PI * c.sd_m * c.sd_t);

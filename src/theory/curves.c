@@ -110,8 +110,9 @@ typedef struct {
     eoc_curves *curves;
     eoc_expectations *e;
     double log_sigma_w2, sigma_b2;
-    eoc_moments *moments; /* (num_variances), at the layer in hand */
-    double *dphi_dphi;    /* (num_pairs), E[dphi dphi] of the last layer */
+    eoc_moments *moments;     /* (num_variances), at the layer in hand */
+    double *dphi_dphi;        /* (num_pairs), E[dphi dphi] of the last layer */
+    eoc_pair_window *windows; /* (num_pairs), of layers whose lengths are held */
     bool wants_gaps;
 } iteration;
 
@@ -181,14 +182,41 @@ static void update_moments(const iteration *it, double log_q, double greatest_c,
     }
 }
 
-/* Whether a pair is what it was in the layer before. */
+/* Whether the lengths of a pair are what they were in the layer before. */
+static bool has_held_lengths(const iteration *it, size_t p, int layer)
+{
+    const size_t layers = (size_t)it->curves->max_depth + 1, at = (size_t)layer;
+    const eoc_theory_pair *pair = &it->curves->pairs[p];
+    return is_held(it, (size_t)pair->a * layers + at, layer) && is_held(it, (size_t)pair->b * layers + at, layer);
+}
+
+/* Whether a pair is what it was. */
 static bool repeats(const iteration *it, size_t p, int layer)
 {
+    const double *one_minus_c = it->curves->one_minus_c + p * ((size_t)it->curves->max_depth + 1) + (size_t)layer;
+    return has_held_lengths(it, p, layer) && one_minus_c[0] == one_minus_c[-1];
+}
+
+/* A pair at this layer, through its window once the correlations of held lengths close in on their limit. */
+static void fill_pair(const iteration *it, size_t p, int layer, double *one_minus_h, double *dphi_dphi)
+{
     const eoc_curves *curves = it->curves;
-    const size_t layers = (size_t)curves->max_depth + 1, at = (size_t)layer;
-    const double *one_minus_c = curves->one_minus_c + p * layers + at;
-    return is_held(it, (size_t)curves->pairs[p].a * layers + at, layer) &&
-           is_held(it, (size_t)curves->pairs[p].b * layers + at, layer) && one_minus_c[0] == one_minus_c[-1];
+    const eoc_moments *a = &it->moments[curves->pairs[p].a], *b = &it->moments[curves->pairs[p].b];
+    const double *one_minus_c = curves->one_minus_c + p * ((size_t)curves->max_depth + 1) + (size_t)layer;
+    eoc_pair_window *window = &it->windows[p];
+    if (!has_held_lengths(it, p, layer)) {
+        *window = (eoc_pair_window){.half = 0.0};
+    } else {
+        if (eoc_pair_window_fill(window, *one_minus_c, one_minus_h, dphi_dphi)) {
+            return;
+        }
+        if (layer > 2 && has_held_lengths(it, p, layer - 1) &&
+            eoc_pair_window_open(it->e, a, b, one_minus_c - 2, window) &&
+            eoc_pair_window_fill(window, *one_minus_c, one_minus_h, dphi_dphi)) {
+            return;
+        }
+    }
+    eoc_pair_fill(it->e, a, b, *one_minus_c, one_minus_h, dphi_dphi);
 }
 
 /* h^layer from z^layer, and the factors of gradients there. */
@@ -215,7 +243,7 @@ static void step_activation(const iteration *it, int layer)
             curves->one_minus_h[row] = curves->one_minus_h[row - 1];
             dphi_dphi = it->dphi_dphi[p];
         } else if (!isnan(curves->one_minus_c[row])) {
-            eoc_pair_fill(it->e, a, b, curves->one_minus_c[row], &curves->one_minus_h[row], &dphi_dphi);
+            fill_pair(it, p, layer, &curves->one_minus_h[row], &dphi_dphi);
         }
         it->dphi_dphi[p] = dphi_dphi;
         curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);
@@ -239,9 +267,11 @@ static eoc_status create(const eoc_activation *act, double sigma_w2, double sigm
     made->log_sigma_w2 = it.log_sigma_w2;
     it.moments = calloc((size_t)inputs->num_variances, sizeof *it.moments);
     it.dphi_dphi = calloc((size_t)inputs->num_pairs + 1, sizeof *it.dphi_dphi);
-    eoc_status status = it.moments && it.dphi_dphi ? eoc_expectations_create(act, &it.e)
-                                                   : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
+    it.windows = calloc((size_t)inputs->num_pairs + 1, sizeof *it.windows);
+    eoc_status status = it.moments && it.dphi_dphi && it.windows ? eoc_expectations_create(act, &it.e)
+                                                                 : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
     if (status != EOC_OK) {
+        free(it.windows);
         free(it.moments);
         free(it.dphi_dphi);
         eoc_curves_destroy(&made);
@@ -258,6 +288,7 @@ static eoc_status create(const eoc_activation *act, double sigma_w2, double sigm
         step_affine(&it, layer);
         step_activation(&it, layer);
     }
+    free(it.windows);
     free(it.moments);
     free(it.dphi_dphi);
     eoc_expectations_destroy(&it.e);

@@ -237,7 +237,7 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
         return;
     }
     m->regime = EOC_REGIME_GENERAL;
-    if (eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, m)) {
+    if (eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, slopes, m)) {
         return;
     }
     for (int level = 0;; level++) {
@@ -274,24 +274,43 @@ double eoc_moments_jumps(const eoc_expectations *e, double q)
     return sum;
 }
 
+/* At the nodes in place, by fourth-order differences of dphi that stay on one side of every kink: 1e-13 from the step,
+ * as much from rounding. */
+static void fill_second_derivative(eoc_expectations *e, double scale, double *second)
+{
+    static const struct {
+        double at, weight;
+    } stencil[] = {{-2.0, 1.0}, {-1.0, -8.0}, {1.0, 8.0}, {2.0, -1.0}};
+    const eoc_activation_kind *kind = e->act.kind;
+    const size_t n = e->rule->num_nodes;
+    double *const step = e->psi[1];
+    for (size_t i = 0; i < n; i++) {
+        step[i] = 1e-3;
+        for (int k = 0; k < kind->num_kinks; k++) {
+            step[i] = fmin(step[i], 0.4 * fabs(scale * e->rule->z[i] - kind->kinks[k]));
+        }
+        second[i] = 0.0;
+    }
+    for (size_t s = 0; s < sizeof stencil / sizeof stencil[0]; s++) {
+        for (size_t i = 0; i < n; i++) {
+            e->work[i] = scale * e->rule->z[i] + stencil[s].at * step[i];
+        }
+        kind->dphi_many(e->work, e->dphi, n, e->act.parameters);
+        for (size_t i = 0; i < n; i++) {
+            second[i] += step[i] > 0.0 ? stencil[s].weight * e->dphi[i] / (12.0 * step[i]) : 0.0;
+        }
+    }
+}
+
 double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m)
 {
     if (e->jumps) {
         return NAN;
     }
-    const eoc_activation *act = &e->act;
     eoc_expectations_place(e, m->q, 9.0, 1.5, 0, false);
-    const double scale = sqrt(m->q);
+    fill_second_derivative(e, sqrt(m->q), e->psi[0]);
     for (size_t i = 0; i < e->rule->num_nodes; i++) {
-        const double u = scale * e->rule->z[i];
-        double h = 1e-3; /* fourth-order differences: 1e-13 from the step, as much from rounding */
-        for (int k = 0; k < act->kind->num_kinks; k++) {
-            h = fmin(h, 0.4 * fabs(u - act->kind->kinks[k]));
-        }
-        const double near = eoc_activation_dphi(act, u + h) - eoc_activation_dphi(act, u - h);
-        const double far = eoc_activation_dphi(act, u + 2.0 * h) - eoc_activation_dphi(act, u - 2.0 * h);
-        const double second = h > 0.0 ? (8.0 * near - far) / (12.0 * h) : 0.0;
-        e->work[i] = second * second;
+        e->work[i] = e->psi[0][i] * e->psi[0][i];
     }
     return eoc_quadrature_sum(e->rule, e->work).value;
 }

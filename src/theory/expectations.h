@@ -96,6 +96,27 @@ bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double o
 enum { EOC_WORTH_A_TABLE = 64 };
 void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 
+/* Chebyshev coefficients, in the root of 1 - c within `half` of `middle`, of (1 - feature c)/(1 - c) and of E[dphi
+ * dphi] at two given variances. */
+enum { EOC_PAIR_WINDOW = 10 };
+typedef struct {
+    double middle, half; /* half is 0 where there is no window */
+    int failures;        /* tries whose polynomials did not end */
+    double features[EOC_PAIR_WINDOW], slopes[EOC_PAIR_WINDOW];
+} eoc_pair_window;
+
+/*
+ * A window over the values that 1 - c will take in the layers to come, from its last three, all of layers with these
+ * variances: where they close in on a limit, or on 0. False where they do not, not yet, or to no end. Depends on what
+ * was, not on how many layers follow. Cost: EOC_PAIR_WINDOW pairs.
+ */
+bool eoc_pair_window_open(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, const double last[3],
+                          eoc_pair_window *window);
+
+/* eoc_pair_fill by the window; false beyond it. */
+bool eoc_pair_window_fill(const eoc_pair_window *window, double one_minus_c, double *one_minus_feature_c,
+                          double *dphi_dphi);
+
 /*
  * 1 - E[phi(u1) phi(u2)]/sqrt(E[phi(u1)^2] E[phi(u2)^2]) (NULL: not wanted) and E[dphi(u1) dphi(u2)] (NULL
  * likewise) at correlation 1 - one_minus_c. The first keeps its digits where it is small.

@@ -49,23 +49,33 @@ static double shared_step(double of_phi, double of_gaussian)
 
 /* -- one variance -- */
 
-/* phi and dphi at u = j step, j from `first` on. */
-static void look(eoc_expectations *e, double step, int first, size_t n)
+/* phi and dphi at the nodes in e->work; either may be NULL. */
+static void look_at_work(const eoc_expectations *e, size_t n, double *phi, double *dphi)
 {
     const eoc_activation_kind *kind = e->act.kind;
+    if (phi && dphi && kind->phi_dphi_many) {
+        kind->phi_dphi_many(e->work, phi, dphi, n, e->act.parameters);
+        return;
+    }
+    if (phi) {
+        kind->phi_many(e->work, phi, n, e->act.parameters);
+    }
+    if (dphi) {
+        kind->dphi_many(e->work, dphi, n, e->act.parameters);
+    }
+}
+
+/* At u = j step, j from `first` on. */
+static void look(eoc_expectations *e, double step, int first, size_t n, bool slopes)
+{
     for (size_t i = 0; i < n; i++) {
         e->work[i] = step * (double)(first + (long)i);
     }
-    if (kind->phi_dphi_many) {
-        kind->phi_dphi_many(e->work, e->phi, e->dphi, n, e->act.parameters);
-        return;
-    }
-    kind->phi_many(e->work, e->phi, n, e->act.parameters);
-    kind->dphi_many(e->work, e->dphi, n, e->act.parameters);
+    look_at_work(e, n, e->phi, slopes ? e->dphi : NULL);
 }
 
 /* What is summed over the nodes of one variance, and with which weights. */
-enum { SUMS = 5, MOST = 1024 };
+enum { LENGTHS = 2, SUMS = 5, MOST = 1024 };
 
 typedef struct {
     size_t n;
@@ -73,15 +83,18 @@ typedef struct {
 } single_sums;
 
 /* The activation has been looked at. */
-static void fill_rows(const eoc_expectations *e, double scale, single_sums *s)
+static void fill_rows(const eoc_expectations *e, double scale, bool slopes, single_sums *s)
 {
     const double rate = 1.0 / scale;
     for (size_t i = 0; i < s->n; i++) {
-        const double z = e->work[i] * rate, z2 = z * z;
-        const double phi2 = e->phi[i] * e->phi[i], dphi2 = e->dphi[i] * e->dphi[i];
+        const double z = e->work[i] * rate, z2 = z * z, phi2 = e->phi[i] * e->phi[i];
         s->weight[i] = -0.5 * z2;
         s->rows[0][i] = phi2;
         s->rows[1][i] = phi2 * (z2 - 1.0);
+    }
+    for (size_t i = 0; slopes && i < s->n; i++) {
+        const double z = e->work[i] * rate, z2 = z * z;
+        const double phi2 = e->phi[i] * e->phi[i], dphi2 = e->dphi[i] * e->dphi[i];
         s->rows[2][i] = phi2 * (z2 * (z2 - 6.0) + 3.0);
         s->rows[3][i] = dphi2;
         s->rows[4][i] = dphi2 * dphi2;
@@ -90,25 +103,24 @@ static void fill_rows(const eoc_expectations *e, double scale, single_sums *s)
     s->weight[0] *= e->act.kind->odd ? 0.5 : 1.0; /* the node at 0 */
 }
 
-/* The sums, and their greatest relative error: the sum at twice the step errs by the alternating one, this by its
- * square.
- */
-static double sum_rows(single_sums *s, double sums[SUMS])
+/* The first `num` sums, and their greatest relative error: the sum at twice the step errs by the alternating one, this
+ * by its square. */
+static double sum_rows(single_sums *s, int num, double sums[SUMS])
 {
     double alternating[SUMS], error = 0.0;
-    eoc_vec_dots(s->rows[0], MOST, SUMS, s->weight, s->n, sums);
+    eoc_vec_dots(s->rows[0], MOST, (size_t)num, s->weight, s->n, sums);
     for (size_t i = 1; i < s->n; i += 2) {
         s->weight[i] = -s->weight[i];
     }
-    eoc_vec_dots(s->rows[0], MOST, SUMS, s->weight, s->n, alternating);
-    for (int k = 0; k < SUMS; k++) {
+    eoc_vec_dots(s->rows[0], MOST, (size_t)num, s->weight, s->n, alternating);
+    for (int k = 0; k < num; k++) {
         const double magnitude = k < 3 ? sums[0] : sums[k], ratio = alternating[k] / magnitude;
         error = magnitude > 0.0 ? fmax(error, ratio * ratio) : error;
     }
     return error;
 }
 
-bool eoc_lattice_fill(eoc_expectations *e, eoc_moments *m)
+bool eoc_lattice_fill(eoc_expectations *e, bool slopes, eoc_moments *m)
 {
     const double scale = sqrt(m->q), step = shared_step(0.75 * e->step, STEP_SINGLE * scale);
     const double half = ceil(RANGE * scale / step);
@@ -120,15 +132,17 @@ bool eoc_lattice_fill(eoc_expectations *e, eoc_moments *m)
     single_sums s; /* filled up to n: clearing all of it would cost as much as the sums */
     s.n = (size_t)((int)half - first + 1);
     double sums[SUMS];
-    look(e, step, first, s.n);
-    fill_rows(e, scale, &s);
-    m->error = sum_rows(&s, sums);
+    look(e, step, first, s.n, slopes);
+    fill_rows(e, scale, slopes, &s);
+    m->error = sum_rows(&s, slopes ? SUMS : LENGTHS, sums);
     const double unit = step / (scale * sqrt(2.0 * PI)) * (odd ? 2.0 : 1.0);
     m->log_phi2 = log(unit * sums[0]);
     m->phi2_z2 = sums[1] / sums[0];
-    m->phi2_z4 = sums[2] / sums[0];
-    m->mu_1 = unit * sums[3];
-    m->mu_2 = unit * sums[4];
+    if (slopes) {
+        m->phi2_z4 = sums[2] / sums[0];
+        m->mu_1 = unit * sums[3];
+        m->mu_2 = unit * sums[4];
+    }
     return m->error <= 1e-12 && sums[0] > 0.0 && isfinite(sums[0]);
 }
 
@@ -184,6 +198,33 @@ static void gaussians(double step, double first, size_t n, double *g)
     eoc_vec_exp(g, g, n);
 }
 
+/* Likewise at z = (i - middles + shift) step, i up to 2 middles, shift 0 or 1/2; for an odd phi only where z >= 0. */
+static void gaussians_around(double step, int middles, double shift, bool odd, double *g)
+{
+    gaussians(step, shift, (size_t)middles + 1, g + middles);
+    const int mirrored = shift == 0.0 ? middles : middles - 1;
+    for (int i = 0; !odd && i < middles; i++) {
+        g[i] = g[middles + mirrored - i];
+    }
+}
+
+/* phi and dphi at u = j step, |j| <= reach. */
+static void look_around(eoc_expectations *e, double step, int reach)
+{
+    if (!e->act.kind->odd) {
+        look(e, step, -reach, (size_t)(2 * reach + 1), true);
+        return;
+    }
+    for (int j = 0; j <= reach; j++) {
+        e->work[j] = step * (double)j;
+    }
+    look_at_work(e, (size_t)reach + 1, e->phi + reach, e->dphi + reach);
+    for (int j = 1; j <= reach; j++) {
+        e->phi[reach - j] = -e->phi[reach + j];
+        e->dphi[reach - j] = e->dphi[reach + j];
+    }
+}
+
 /* A plan of either rule for pairs: steps of m and t, how far they go, what it costs. */
 typedef struct {
     double step_middle, step_distance;
@@ -234,14 +275,13 @@ static bool line_pair(eoc_expectations *e, const plan *p, spreads s, double sums
     if (reach > MAX_HALF || lags >= MAX_NODES) {
         return false;
     }
-    look(e, step, -reach, (size_t)(2 * reach + 1));
-    const size_t width = (size_t)(2 * middles + 1);
+    const bool odd = e->act.kind->odd;
+    look_around(e, step, reach);
     double *whole = e->psi[0], *half = e->psi[1], *lag = e->work;
-    gaussians(step / s.middle, -middles, width, whole);
-    gaussians(step / s.middle, -middles + 0.5, width, half);
+    gaussians_around(step / s.middle, middles, 0.0, odd, whole);
+    gaussians_around(step / s.middle, middles, 0.5, odd, half);
     gaussians(0.5 * step / s.distance, 0.0, (size_t)lags, lag);
     /* Of an odd phi x and -x bring the same. */
-    const bool odd = e->act.kind->odd;
     whole[middles] *= odd ? 0.5 : 1.0;
     sums[0] = sums[1] = 0.0;
     for (int k = 0; k < lags; k++) {
@@ -263,18 +303,14 @@ static bool line_pair(eoc_expectations *e, const plan *p, spreads s, double sums
 
 /* -- pairs on a grid of their own -- */
 
-/* phi and dphi at step (first + i) + shift. */
+/* At step (first + i) + shift. */
 static void look_beside(const eoc_expectations *e, double step, int first, double shift, size_t n, double *phi,
                         double *dphi)
 {
-    const eoc_activation_kind *kind = e->act.kind;
     for (size_t i = 0; i < n; i++) {
         e->work[i] = step * (double)(first + (long)i) + shift;
     }
-    if (phi) {
-        kind->phi_many(e->work, phi, n, e->act.parameters);
-    }
-    kind->dphi_many(e->work, dphi, n, e->act.parameters);
+    look_at_work(e, n, phi, dphi);
 }
 
 /* Over b's phi: phi(m + t) - phi(m - t) by Boole's rule on dphi, and zero over a's. `at` (2, n): work. */

@@ -125,9 +125,8 @@ bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double o
            eoc_tails_serve(e->tails, m, one_minus_c) || eoc_corners_serve(e, one_minus_c);
 }
 
-/* By the quick rules where one of them serves. */
-static void fill_quadrature_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
-                                 double *one_minus_feature_c, double *dphi_dphi)
+void eoc_direct_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                          double *one_minus_feature_c, double *dphi_dphi)
 {
     eoc_pair_values values;
     if (m1->log_q == m2->log_q &&
@@ -163,71 +162,6 @@ static void fill_nearest_pair(const eoc_expectations *e, const eoc_moments *m, d
     }
 }
 
-/* -- the table -- */
-
-static double chebyshev_sum(const double coefficients[EOC_PAIR_TABLE], double x)
-{
-    double b1 = 0.0, b2 = 0.0;
-    for (int k = EOC_PAIR_TABLE - 1; k > 0; k--) {
-        const double b0 = coefficients[k] + 2.0 * x * b1 - b2;
-        b2 = b1;
-        b1 = b0;
-    }
-    return coefficients[0] + x * b1 - b2;
-}
-
-/* Coefficients of values at the Chebyshev points cos(pi (i + 1/2)/n); true where the last ones have died out. */
-static bool chebyshev_fill(const double values[EOC_PAIR_TABLE], double coefficients[EOC_PAIR_TABLE])
-{
-    double greatest = 0.0, last = 0.0;
-    for (int k = 0; k < EOC_PAIR_TABLE; k++) {
-        double sum = 0.0;
-        for (int i = 0; i < EOC_PAIR_TABLE; i++) {
-            sum += values[i] * cos(PI * k * (i + 0.5) / EOC_PAIR_TABLE);
-        }
-        coefficients[k] = sum * (k > 0 ? 2.0 : 1.0) / EOC_PAIR_TABLE;
-        greatest = fmax(greatest, fabs(coefficients[k]));
-        last = k >= EOC_PAIR_TABLE - 4 ? fmax(last, fabs(coefficients[k])) : last;
-    }
-    return last <= 1e-11 * greatest;
-}
-
-void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m)
-{
-    if (m->regime != EOC_REGIME_GENERAL || m->table_reach != 0.0) {
-        return;
-    }
-    for (double reach = 0.4; reach > 0.04; reach *= 0.5) {
-        double features[EOC_PAIR_TABLE], slopes[EOC_PAIR_TABLE];
-        for (int i = 0; i < EOC_PAIR_TABLE; i++) {
-            const double root = 0.5 * reach * (1.0 + cos(PI * (i + 0.5) / EOC_PAIR_TABLE));
-            fill_quadrature_pair(e, m, m, root * root, &features[i], &slopes[i]);
-            features[i] /= root * root;
-        }
-        if (chebyshev_fill(features, m->feature_table) && chebyshev_fill(slopes, m->slope_table)) {
-            m->table_reach = reach;
-            return;
-        }
-    }
-    m->table_reach = -1.0;
-}
-
-static bool fill_table_pair(const eoc_moments *m, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi)
-{
-    const double root = sqrt(one_minus_c);
-    if (!(root <= m->table_reach)) {
-        return false;
-    }
-    const double x = 2.0 * root / m->table_reach - 1.0;
-    if (one_minus_feature_c) {
-        *one_minus_feature_c = one_minus_c * chebyshev_sum(m->feature_table, x);
-    }
-    if (dphi_dphi) {
-        *dphi_dphi = chebyshev_sum(m->slope_table, x);
-    }
-    return true;
-}
-
 void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    double *one_minus_feature_c, double *dphi_dphi)
 {
@@ -261,12 +195,12 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
             near_2.regime = EOC_REGIME_GENERAL;
             near_2.q = fmin(fmax(m2->q, 1e-300), 1e300);
         }
-        fill_quadrature_pair(e, &near_1, &near_2, fmax(one_minus_c, 1e-22), one_minus_feature_c, dphi_dphi);
+        eoc_direct_pair_fill(e, &near_1, &near_2, fmax(one_minus_c, 1e-22), one_minus_feature_c, dphi_dphi);
         return;
     }
     if (!eoc_series_pair_fill(m1, m2, one_minus_c, one_minus_feature_c, dphi_dphi) &&
-        !(equal && fill_table_pair(m1, one_minus_c, one_minus_feature_c, dphi_dphi))) {
-        fill_quadrature_pair(e, m1, m2, fmax(one_minus_c, 1e-24), one_minus_feature_c, dphi_dphi);
+        !(equal && eoc_table_pair_fill(m1, one_minus_c, one_minus_feature_c, dphi_dphi))) {
+        eoc_direct_pair_fill(e, m1, m2, fmax(one_minus_c, 1e-24), one_minus_feature_c, dphi_dphi);
     }
 }
 

@@ -22,13 +22,20 @@ typedef struct {
 /* sin t - t cos t, which rules for straight lines need near t = 0. */
 double eoc_sin_minus_t_cos(double t);
 
+/* eoc_pair_fill by the quick rules where one of them serves, else by adaptive quadrature; never by series or table. */
+void eoc_direct_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                          double *one_minus_feature_c, double *dphi_dphi);
+
+/* Likewise by the table of eoc_moments_tabulate; false where there is none, or beyond it. */
+bool eoc_table_pair_fill(const eoc_moments *m, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi);
+
 /* -- the lattice -- */
 
 /* Step of u for phi and its derivative, 0 where phi is not smooth: found by comparing sums on two shifted lattices. */
 double eoc_lattice_step(const eoc_activation *act);
 
-/* log_phi2, mu_1, mu_2, phi2_z2, phi2_z4 and error at m->q. */
-bool eoc_lattice_fill(eoc_expectations *e, eoc_moments *m);
+/* log_phi2, phi2_z2 and error at m->q; mu_1, mu_2 and phi2_z4 where slopes are wanted. */
+bool eoc_lattice_fill(eoc_expectations *e, bool slopes, eoc_moments *m);
 /* Whether such a pair costs less than by quadrature. */
 bool eoc_lattice_serves(const eoc_expectations *e, const eoc_moments *m, double one_minus_c);
 bool eoc_lattice_pair(eoc_expectations *e, const eoc_moments *m, double one_minus_c, eoc_pair_values *values);

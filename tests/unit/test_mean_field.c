@@ -789,6 +789,42 @@ static void erf_follows_the_arcsine_kernel(void **state)
     }
 }
 
+/*
+ * Layer after layer the curve is the map of one layer, each looked at alone: a curve of two layers knows of no layers
+ * before, so its values come from the rules that pairs.csv is held against, and none from how correlations close in.
+ */
+static void each_layer_is_one_map(void **state)
+{
+    (void)state;
+    static const char *const activations[] = {"tanh", "gelu", "hard_tanh", "elu", "sin"};
+    static const double points[][2] = {{1.6, 0.01}, {2.5, 0.3}, {4.0, 1.0}, {9.0, 0.1}};
+    enum { DEPTH = 80 };
+    int layers[DEPTH];
+    double log_q[DEPTH], one_minus_c[DEPTH], gradient_c[DEPTH];
+    for (int l = 0; l < DEPTH; l++) {
+        layers[l] = l + 1;
+    }
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0] * 4; i++) {
+        const eoc_activation act = activation(activations[i / 4]);
+        const double sigma_w2 = points[i % 4][0], sigma_b2 = points[i % 4][1], one = 1.0, count = 2.0;
+        const eoc_theory_pair pair = {.correlation = 0.3, .count = 2.0};
+        const eoc_theory_inputs inputs = {
+            .num_variances = 1, .variances = &one, .counts = &count, .num_pairs = 1, .pairs = &pair};
+        eoc_curves *curves = NULL;
+        assert_int_equal(eoc_curves_create(&act, sigma_w2, sigma_b2, &inputs, DEPTH, &curves), EOC_OK);
+        eoc_curve_rows rows = {.log_q = log_q, .one_minus_c = one_minus_c, .gradient_c = gradient_c};
+        eoc_curves_fill(curves, DEPTH, layers, DEPTH, -1.0, &rows);
+        eoc_curves_destroy(&curves);
+        for (int l = 0; l + 1 < DEPTH && log_q[l] < 50.0 && one_minus_c[l] > 1e-9; l++) {
+            double ratio = 0.0, slope = 0.0;
+            look_at_pair(&act, exp(log_q[l]), 1.0 - one_minus_c[l], &ratio, &slope);
+            const double weights = 1.0 - sigma_b2 * exp(-log_q[l + 1]); /* their share of the next layer's length */
+            CHECK_RELATIVE(one_minus_c[l + 1], weights * ratio * one_minus_c[l], 1e-11);
+            CHECK_RELATIVE(gradient_c[l] / gradient_c[l + 1], slope, 1e-11);
+        }
+    }
+}
+
 /* Two lengths: erf, one step of the arcsine kernel with k11, k22, k12 of its own. */
 static void unequal_lengths(void **state)
 {
@@ -926,6 +962,7 @@ int main(void)
         cmocka_unit_test(selu_fixed_point),
         cmocka_unit_test(closed_forms_agree_with_quadrature),
         cmocka_unit_test(erf_follows_the_arcsine_kernel),
+        cmocka_unit_test(each_layer_is_one_map),
         cmocka_unit_test(unequal_lengths),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
