@@ -65,6 +65,7 @@ typedef struct {
     eoc_net_gather back;      /* ... and those of the derivative by its output */
     int taps;                 /* of a convolution whose input has a derivative */
     size_t offset, count;
+    size_t num_biases;   /* the last of these, b of eoc_net_layer */
     double skip, branch; /* of a sum */
     const eoc_real *in;  /* (batch rows, fan_in), or the values to gather from: what came in last */
     eoc_real *out;       /* (batch rows, width); NULL: what came in goes on */
@@ -163,6 +164,7 @@ double EOC_NET(loss)(eoc_net *net, const eoc_loss_kind *loss, const int32_t *lab
 typedef struct {
     const eoc_optimizer *optimizer;
     double learning_rate;
+    double bias_rate;  /* of the biases b, times learning_rate; 0: they stay */
     int64_t step;      /* from 1 */
     double clip;       /* greatest norm of the whole gradient (then the limits say whole_gradient); 0: any */
     int piece, pieces; /* of a step whose batch comes in pieces (then likewise): the last one moves; 0 of 0: all */

@@ -33,6 +33,7 @@ typedef struct eoc_train {
     eoc_optimizer optimizer;
     double learning_rates[EOC_MAX_LEARNING_RATES]; /* ascending */
     int num_learning_rates;
+    double bias_rate; /* of the biases, times the learning rate; 0: they stay as they were drawn */
     int batch, steps;
     int micro_batch;         /* samples at a time, whose gradients are added up to a step; 0: the batch */
     double memory;           /* GiB that a network in training may take */
@@ -55,8 +56,8 @@ enum { EOC_TRAIN_STATISTICS = EOC_STATISTIC_FORWARD | EOC_STATISTIC_GRADIENT | E
 const eoc_key_row *eoc_train_key_rows(int *count);
 
 /**
- * Whether all networks of the grid can be trained so on data of these sizes (every field but the arrays is read): batches
- * of as many samples, images that the networks take, memory. EOC_ERR_USAGE with a sentence.
+ * Whether all networks of the grid can be trained so on data of these sizes (every field but the arrays is read):
+ * batches of as many samples, images that the networks take, memory. EOC_ERR_USAGE with a sentence.
  */
 eoc_status eoc_train_check_sizes(const eoc_train *train, const eoc_data *sizes, const eoc_grid *grid);
 

@@ -244,6 +244,7 @@ static void note_matrix(plan *p, const eoc_net_part *part, uint32_t which)
 static eoc_net_part *add_matrix(plan *p, int kind, int layer, uint32_t which, int fan_out)
 {
     eoc_net_part *const part = add_part(p, kind, layer, fan_out, matrix_count((size_t)fan_out, (size_t)p->width));
+    part->num_biases = (size_t)fan_out;
     note_matrix(p, part, which);
     return part;
 }
@@ -259,6 +260,7 @@ static eoc_net_part *add_convolution(plan *p, int layer, uint32_t which, int fan
     p->rows = positions;
     eoc_net_part *const part =
         add_part(p, EOC_NET_CONVOLUTION, layer, fan_out, matrix_count((size_t)fan_out, (size_t)p->width));
+    part->num_biases = (size_t)fan_out;
     part->taps = first ? 0 : taps;
     part->gather = first ? (eoc_net_gather){net->blocks, taps * channels, 1, net->limits.features}
                          : (eoc_net_gather){net->neighbours, taps, channels, positions * channels};

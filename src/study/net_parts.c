@@ -27,16 +27,30 @@ void EOC_NET(swap)(eoc_net_pass *pass)
 
 /* -- learning -- */
 
-static void update(eoc_net *net, const eoc_net_step *how, double scale, size_t offset, const eoc_real *gradient,
-                   size_t count)
+static void update(eoc_net *net, const eoc_net_step *how, double rate, double scale, size_t offset,
+                   const eoc_real *gradient, size_t count)
 {
     const eoc_optimizer_kind *kind = &LOOPS->optimizers[how->optimizer->row];
     eoc_real *s[EOC_OPTIMIZER_STATES] = {NULL};
     for (int i = 0; i < kind->num_states; i++) {
         s[i] = net->states[i] + offset;
     }
-    kind->update(how->optimizer->parameters, how->learning_rate, how->step, scale, gradient, net->parameters + offset,
-                 s, count);
+    kind->update(how->optimizer->parameters, rate, how->step, scale, gradient, net->parameters + offset, s, count);
+}
+
+/* The biases of a part, the last of its parameters, at `offset`. */
+static void update_biases(eoc_net *net, const eoc_net_step *how, double scale, size_t offset, const eoc_real *gradient,
+                          size_t count)
+{
+    update(net, how, how->learning_rate * how->bias_rate, scale, offset, gradient, count);
+}
+
+static void update_part(eoc_net *net, const eoc_net_step *how, double scale, const eoc_net_part *part,
+                        const eoc_real *gradient)
+{
+    const size_t others = part->count - part->num_biases;
+    update(net, how, how->learning_rate, scale, part->offset, gradient, others);
+    update_biases(net, how, scale, part->offset + others, gradient + others, part->num_biases);
 }
 
 eoc_real *EOC_NET(gradient_of)(const eoc_net_pass *pass, const eoc_net_part *part)
@@ -52,7 +66,7 @@ bool EOC_NET(adds)(const eoc_net_pass *pass)
 void EOC_NET(step_part)(const eoc_net_pass *pass, const eoc_net_part *part, const eoc_real *gradient)
 {
     if (pass->at_once) {
-        update(pass->net, pass->how, 1.0, part->offset, gradient, part->count);
+        update_part(pass->net, pass->how, 1.0, part, gradient);
     }
 }
 
@@ -107,7 +121,7 @@ static void matrix_backward(eoc_net_pass *pass, const eoc_net_part *part)
     if (pass->in_place) { /* W += factor dE/dW, without a matrix for dE/dW */
         GEMM(true, false, part->width, part->fan_in, pass->n, (eoc_real)-pass->how->learning_rate, pass->d, part->in, 1,
              weights);
-        update(net, pass->how, 1.0, part->offset + at, gradient + at, (size_t)part->width);
+        update_biases(net, pass->how, 1.0, part->offset + at, gradient + at, part->num_biases);
     } else {
         GEMM(true, false, part->width, part->fan_in, pass->n, 1, pass->d, part->in, EOC_NET(adds)(pass) ? 1 : 0,
              gradient);
@@ -386,7 +400,9 @@ static void step_all(eoc_net *net, const eoc_net_step *step)
 {
     const double norm = step->clip > 0.0 ? gradient_norm(net) : 0.0;
     const double scale = norm > step->clip ? step->clip / norm : 1.0;
-    update(net, step, scale, 0, net->gradient, net->num_parameters);
+    for (int i = 0; i < net->num_parts; i++) {
+        update_part(net, step, scale, &net->parts[i], net->gradient + net->parts[i].offset);
+    }
 }
 
 bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host)

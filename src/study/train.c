@@ -394,6 +394,7 @@ static bool take_step(unit *u)
         const int begun = piece * size, left = train->batch - begun;
         const eoc_net_step step = {.optimizer = &train->optimizer,
                                    .learning_rate = train->learning_rates[u->at.rate],
+                                   .bias_rate = train->bias_rate,
                                    .step = u->at.step + 1,
                                    .clip = train->clip,
                                    .piece = piece,

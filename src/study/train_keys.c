@@ -244,6 +244,8 @@ static const eoc_key_row keys[] = {
     {KEY("optimizer", optimizer, &optimizer_type), .fallback = "sgd", .help = "how a gradient moves the weights"},
     {KEY("learning_rate", learning_rates, &rates_type), .min = 1e-12, .max = 1e6, .fallback = "0.01",
      .help = "learning rates; every network is trained anew at each"},
+    {KEY("bias_rate", bias_rate, &eoc_key_number), .max = 1e6, .fallback = "1",
+     .help = "learning rate of the biases, times learning_rate; 0: they stay as they were drawn"},
     {KEY("batch", batch, &eoc_key_count), .min = 1.0, .max = 1e6, .fallback = "128", .help = "samples a step"},
     {KEY("micro_batch", micro_batch, &eoc_key_count), .max = 1e6, .fallback = "0",
      .help = "samples that are in memory at a time, their gradients added up to that of the batch; 0: the batch"},

@@ -182,6 +182,13 @@ class Net:
         assert at == len(parameters)
         return found
 
+    def is_bias(self):
+        """Which parameters are biases."""
+        found = np.zeros(len(self.w), bool)
+        for _, biases in self.layers(found):
+            biases[...] = True
+        return found
+
     def forward(self, x):
         """([h^0 = x, h^1, ...], [z^1, ..., y])"""
         phi, _ = ACTIVATIONS[self.activation]
@@ -230,6 +237,14 @@ class LayeredNet:
     chunk: int = 64                # samples that are evaluated at a time
     step: int = 0
     running: dict = field(default_factory=dict)
+    biases: set = field(default_factory=set)  # the ends of every stretch, once a pass has met them
+
+    def is_bias(self):
+        """Which parameters are biases."""
+        found = np.zeros(len(self.w), bool)
+        for start, stop in self.biases:
+            found[start:stop] = True
+        return found
 
     def _take(self, *shape):
         start = self._at
@@ -238,6 +253,7 @@ class LayeredNet:
 
     def _matrix(self, h, fan_out):
         (at_w, weights), (at_b, biases) = self._take(fan_out, h.shape[1]), self._take(fan_out)
+        self.biases.add((at_b.start, at_b.stop))
 
         def back(dz, g):
             g[at_w], g[at_b] = (dz.T @ h).ravel(), dz.sum(axis=0)
@@ -384,6 +400,7 @@ class ConvolutionalNet(LayeredNet):
         offsets = self._offsets()
         patches = np.concatenate([self._seen(grid, o) for o in offsets], axis=-1).reshape(-1, len(offsets) * channels)
         (at_w, weights), (at_b, biases) = self._take(fan_out, patches.shape[1]), self._take(fan_out)
+        self.biases.add((at_b.start, at_b.stop))
 
         def back(dz, g):
             g[at_w], g[at_b] = (dz.T @ patches).ravel(), dz.sum(axis=0)
@@ -452,6 +469,7 @@ class Training:
     optimizer: str
     learning_rate: float
     clip: float = 0.0
+    bias_rate: float = 1.0
     step: int = 0
     states: list = field(default_factory=list)
 
@@ -465,4 +483,5 @@ class Training:
         if self.clip and norm > self.clip:
             g *= self.clip / norm
         self.step += 1
-        OPTIMIZERS[self.optimizer](self.net.w, g, self.learning_rate, self.step, self.states)
+        rates = np.where(self.net.is_bias(), self.bias_rate, 1.0) * self.learning_rate
+        OPTIMIZERS[self.optimizer](self.net.w, g, rates, self.step, self.states)

@@ -437,6 +437,20 @@ def test_clipping(optimizer, tmp_path):
     assert min(norms) < 0.8 and max(norms) > 1.0, (min(norms), max(norms))
 
 
+@pytest.mark.parametrize("bias_rate", [0.0, 0.25])
+@pytest.mark.parametrize("optimizer, clip", [("sgd", 0.0), ("momentum", 0.0), ("adam", 0.0), ("momentum", 0.9)])
+def test_rate_of_biases(optimizer, clip, bias_rate, tmp_path):
+    """A learning rate of their own for biases, in steps of a product, of a layer and of the whole network; at 0 they stay."""
+    data = write_labelled(tmp_path / "labelled.h5")
+    text = sweep(NETWORK, f"{LABELLED}, optimizer: {optimizer}, learning_rate: 0.05, batch: 28, steps: 30, record: all, clip: {clip}, "
+                          f"bias_rate: {bias_rate}")
+    net = initial_net(tmp_path, text, "tanh", 10, 3, CLASSES)
+    before = net.w[net.is_bias()].copy()
+    training = Training(net, "cross_entropy", optimizer, 0.05, clip=clip, bias_rate=bias_rate)
+    expect_curve(run(tmp_path, text), training, order_of_batches(key_of(KEY_TEXT.format("tanh", "gaussian", 10, 3)), 28), data)
+    assert np.array_equal(before, net.w[net.is_bias()]) == (bias_rate == 0)
+
+
 LAYERED = {
     "fully_connected(normalization=batch)": dict(norm="batch"),
     "fully_connected(normalization=layer, epsilon=0.01)": dict(norm="layer", epsilon=0.01),

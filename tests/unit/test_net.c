@@ -286,7 +286,7 @@ static void segments_and_threads_leave_the_bits(void **state)
     const images s = draw_images();
     eoc_optimizer momentum;
     assert_int_equal(eoc_optimizer_find("momentum", &momentum), EOC_OK);
-    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .step = 1};
+    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .bias_rate = 1.0, .step = 1};
     for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
         const eoc_network network = layered(convolutions[row].architecture, convolutions[row].activation,
                                             convolutions[row].initializer, DEEP, convolutions[row].width);
@@ -318,7 +318,7 @@ static void pieces_add_up(void **state)
     const images s = draw_images();
     eoc_optimizer momentum;
     assert_int_equal(eoc_optimizer_find("momentum", &momentum), EOC_OK);
-    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .step = 1};
+    const eoc_net_step step = {.optimizer = &momentum, .learning_rate = 0.1, .bias_rate = 1.0, .step = 1};
     for (int row = 0; row < NUM_CONVOLUTIONS; row++) {
         if (strstr(convolutions[row].architecture, "batch") || strstr(convolutions[row].architecture, "keep")) {
             continue; /* means over the batch; masks of each piece */
@@ -680,7 +680,8 @@ static void clipping_scales_the_whole_gradient(void **state)
     }
     eoc_optimizer sgd;
     assert_int_equal(eoc_optimizer_find("sgd", &sgd), EOC_OK);
-    const eoc_net_step step = {.optimizer = &sgd, .learning_rate = 0.1, .step = 1, .clip = 0.25 * sqrt(norm2)};
+    const eoc_net_step step = {
+        .optimizer = &sgd, .learning_rate = 0.1, .bias_rate = 1.0, .step = 1, .clip = 0.25 * sqrt(norm2)};
     loss_of(net, loss, &s, true);
     assert_true(eoc_net_f64_backward(net, s.x, SAMPLES, &step, NULL));
     for (size_t i = 0; i < n; i++) {
@@ -725,7 +726,7 @@ static void deep_linear_modes_follow_saxe(void **state)
         assert_true(eoc_net_f64_forward(net, x, N, t, 0, NULL));
         eoc_net_f64_loss(net, eoc_loss_row(1), NULL, targets, N, 0.5 * N, NULL); /* their 1/2 sum of squares */
         /* biases stay out, as in the paper */
-        const eoc_net_step step = {.optimizer = &sgd, .learning_rate = dt, .step = t};
+        const eoc_net_step step = {.optimizer = &sgd, .learning_rate = dt, .bias_rate = 1.0, .step = t};
         assert_true(eoc_net_f64_backward(net, x, N, &step, NULL));
         for (int l = 0; l < 2; l++) {
             memset(net->parameters + net->layers[l].offset + N * N, 0, sizeof(double) * N);
