@@ -4,6 +4,7 @@
 #include "eoc/architecture.h"
 #include "eoc/data.h"
 #include "eoc/probe.h"
+#include "eoc/sweep.h"
 #include "eoc/text.h"
 #include "eoc/train.h"
 
@@ -77,11 +78,19 @@ static entry optimizer_entry(int row)
     return (entry){k->name, k->formula, k->source, k->parameters};
 }
 
+static void print_keys(void)
+{
+    eoc_text text = {0};
+    eoc_config_keys(&text);
+    printf("%s", text.data ? text.data : "");
+    eoc_text_clear(&text);
+}
+
 static const struct {
     const char *name;
     const char *title;
     int (*count)(void);
-    entry (*get)(int row);
+    entry (*get)(int row); /* NULL: the keys, which have a listing of their own */
 } lists[] = {
     {"activations", "Activations: grid.activation, phi(z)", eoc_activation_count, activation_entry},
     {"initializers", "Initializers: grid.initializer, entries at weight_variance 1", eoc_initializer_count,
@@ -97,6 +106,7 @@ static const struct {
     {"losses", "Losses: train.loss, y the outputs", eoc_loss_count, loss_entry},
     {"optimizers", "Optimizers: train.optimizer, w a weight, g its gradient, a the learning rate", eoc_optimizer_count,
      optimizer_entry},
+    {"keys", "Keys of a sweep file [default]", NULL, NULL},
 };
 
 enum { NUM_LISTS = sizeof lists / sizeof lists[0] };
@@ -122,6 +132,10 @@ static void print_parameter(int indent, const eoc_parameter *p)
 static void print_list(int list)
 {
     printf("%s\n", lists[list].title);
+    if (!lists[list].get) {
+        print_keys();
+        return;
+    }
     int name_width = 0, formula_width = 0;
     for (int row = 0; row < lists[list].count(); row++) {
         const entry e = lists[list].get(row);
@@ -162,11 +176,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
-static const struct argp argp = {.parser = parse,
-                                 .args_doc = "[activations|initializers|architectures|statistics|inputs|samplers|"
-                                             "datasets|preprocessing|losses|optimizers]",
-                                 .doc = "Prints every kind that a sweep file may name, with its formula and source.\v"
-                                        "Example:\n  eoc list activations"};
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "[LIST]",
+    .doc =
+        "Prints every kind that a sweep file may name, with its formula and source, and every key with its default and "
+        "meaning. LIST is activations, initializers, architectures, statistics, inputs, samplers, datasets, "
+        "preprocessing, losses, optimizers or keys.\v"
+        "Examples:\n  eoc list activations\n  eoc list keys"};
 
 int eoc_cli_list(int argc, char **argv)
 {

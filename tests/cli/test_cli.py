@@ -400,6 +400,22 @@ def test_list_prints_every_kind(kind, names, tmp_path):
             assert re.search(r"(z|\(|fan_in|1/N).*  \[.+\]$", rows[name]), rows[name]
 
 
+def test_list_prints_every_key(tmp_path):
+    """eoc list keys names the keys of this tree's tables, and the defaults that it prints are values that the keys take."""
+    result = eoc("list", "keys", cwd=tmp_path)
+    assert result.returncode == 0 and result.stderr == ""
+    listed = dict(re.findall(r"^(\S+) \[(.*)\]$", result.stdout, re.MULTILINE))
+    sources = "".join(path.read_text() for path in (TESTS.parent / "src").rglob("*.c"))
+    in_tables = re.findall(r'\bKEY\("(\w+)"', sources) + re.findall(r'\bMEMO\("(\w+)"', sources)
+    assert {"grid.depth", "probe.sampler", "train.bias_rate", "seed"} <= set(listed)
+    assert {key.split(".")[-1] for key in listed} >= set(in_tables), set(in_tables) - {key.split(".")[-1] for key in listed}
+    write_sweep(tmp_path / "sweep.yaml", SMALL + "train: {dataset: mnist10k}\n")
+    defaults = [f"{key}={value}" for key, value in listed.items() if value not in ("must be given", "none", '""')]
+    result = eoc("plan", "sweep.yaml", *(word for value in defaults for word in ("--set", value)), cwd=tmp_path)
+    not_read = [line for line in result.stderr.splitlines() if line.endswith("leave it out or choose another kind")]
+    assert result.stderr.splitlines() == not_read and 0 < len(not_read) < len(defaults) / 4, result.stderr
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_listed_activation_runs(name, tmp_path):
     """A listed activation is accepted, runs, and is in the file under its canonical name."""
