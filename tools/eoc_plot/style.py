@@ -122,12 +122,18 @@ def number(value):
     return f"{value:.6g}"
 
 
+def in_mathematics(text):
+    """1.5e-12 as a product with a power of ten, for matplotlib's formulas."""
+    digits, _, power = text.partition("e")
+    return rf"{digits} \times 10^{{{int(power)}}}" if power else text
+
+
 def value_text(axis, value):
     """One value of an axis in words, for titles."""
     if axis in NAME_AXES:
         return plain_text(value)
     if axis in AXIS_SYMBOLS:
-        return f"${AXIS_SYMBOLS[axis]} = {number(value)}$"
+        return f"${AXIS_SYMBOLS[axis]} = {in_mathematics(number(value))}$"
     return f"{axis} {number(value)}"
 
 
