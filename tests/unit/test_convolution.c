@@ -4,9 +4,9 @@
  * derivative a central difference of it; statistics over space by their definitions.
  */
 #include "check.h"
+#include "networks.h"
 
 #include "eoc/linalg.h"
-#include "eoc/probe.h"
 #include "eoc/product_svd.h"
 
 #include <stdlib.h>
@@ -78,31 +78,9 @@ static int power(int base, int exponent)
     return exponent == 0 ? 1 : base * power(base, exponent - 1);
 }
 
-static eoc_network network_of(const plain_case *c, const char *activation, const char *initializer)
+static eoc_network network_of_case(const plain_case *c, const char *activation, const char *initializer)
 {
-    eoc_network n = {.depth = DEPTH, .width = c->width, .weight_variance = 1.4, .bias_variance = 0.3, .key = {{7, 9}}};
-    assert_int_equal(eoc_architecture_find(c->spelling, &n.architecture), EOC_OK);
-    assert_int_equal(eoc_activation_find(activation, &n.activation), EOC_OK);
-    assert_int_equal(eoc_initializer_find(initializer, &n.initializer), EOC_OK);
-    return n;
-}
-
-static eoc_probe probe_of(const eoc_network *network, const char *inputs, int points, unsigned statistics,
-                          const char *sampler)
-{
-    eoc_probe p = {.inputs = {.correlation = 0.6, .variance = 1.0, .points = points},
-                   .statistics = statistics,
-                   .jacobian_probes = 2,
-                   .spectrum_modes = 1024,
-                   .sampler = eoc_sampler_find(sampler),
-                   .needs = network->architecture.kind->needs(network)};
-    for (int row = 0; row < eoc_input_kind_count(); row++) {
-        if (strcmp(eoc_input_kind_row(row)->name, inputs) == 0) {
-            p.inputs.kind = eoc_input_kind_row(row);
-        }
-    }
-    assert_non_null(p.inputs.kind);
-    return p;
+    return network_of(c->spelling, activation, initializer, DEPTH, c->width);
 }
 
 /* -- the plain reference -- */
@@ -658,7 +636,7 @@ static void compare_layer(plain_network *p, const char *where, int l, plain_batc
 
 static void compare_with_plain(const plain_case *c, const char *activation, const char *initializer)
 {
-    const eoc_network law = network_of(c, activation, initializer);
+    const eoc_network law = network_of_case(c, activation, initializer);
     if (eoc_network_check(&law) != EOC_OK) { /* what makes no sense, and nothing else */
         assert_true((c->form == 'r' && strcmp(activation, "crelu") == 0) ||
                     (!c->circular && strcmp(initializer, "orthogonal_kernel") == 0));
@@ -726,7 +704,7 @@ static void along_an_interval(void **state)
     for (int k = 0; k < 3; k++) {
         plain_case c = cases[which[k]];
         c.inputs = MOST_INPUTS;
-        const eoc_network law = network_of(&c, "tanh", "gaussian");
+        const eoc_network law = network_of_case(&c, "tanh", "gaussian");
         eoc_probe probe = probe_of(&law, "interval", MOST_INPUTS, EOC_STATISTIC_SHATTERING, "explicit");
         probe.inputs.from = -1.0;
         probe.inputs.to = 2.0;
@@ -789,7 +767,7 @@ static void one_position(void **state)
         measured m[2];
         for (int which = 0; which < 2; which++) {
             const plain_case c = {.spelling = forms[k / 2][which], .width = 5};
-            const eoc_network law = network_of(&c, "tanh", k % 2 ? "orthogonal" : "gaussian");
+            const eoc_network law = network_of_case(&c, "tanh", k % 2 ? "orthogonal" : "gaussian");
             const unsigned spectrum = k % 2 ? 0U : EOC_STATISTIC_SPECTRUM;
             const eoc_probe probe =
                 probe_of(&law, "pair", 2, (EVERYTHING & ~(unsigned)EOC_STATISTIC_SPATIAL) | spectrum, samplers[k % 2]);
@@ -877,7 +855,7 @@ static void kernels_are_isometries(void **state)
                      c.kernel);
             plain_case spelled = c;
             spelled.spelling = spelling;
-            eoc_network network = network_of(&spelled, "tanh", initializers[i]);
+            eoc_network network = network_of_case(&spelled, "tanh", initializers[i]);
             network.weight_variance = 1.7;
             network.key.word[0] = (uint32_t)n;
             static stored_kernel k;
@@ -914,7 +892,7 @@ static void deep_isometries(void **state)
               {"convolutional(side=3, padding=zero)", "crelu", "looks_linear", "implicit"}};
     for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
         const plain_case c = {.spelling = at[k].architecture, .width = WIDTH};
-        eoc_network network = network_of(&c, at[k].activation, at[k].initializer);
+        eoc_network network = network_of_case(&c, at[k].activation, at[k].initializer);
         network.depth = L;
         network.weight_variance = 1.0;
         network.bias_variance = 0.0;
@@ -976,7 +954,7 @@ static void fans(void **state)
               {"looks_linear_gaussian", "crelu", 1.0 / (9 * C), 2.0}};
     for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
         const plain_case c = {.spelling = "convolutional(side=4)", .width = C};
-        eoc_network network = network_of(&c, at[k].activation, at[k].initializer);
+        eoc_network network = network_of_case(&c, at[k].activation, at[k].initializer);
         network.weight_variance = 1.0;
         const eoc_matrix matrix = eoc_network_matrix(&network, 2, 0);
         CHECK_RELATIVE(eoc_matrix_variance(&matrix), at[k].variance, 1e-14);
@@ -999,7 +977,7 @@ static void power_of_the_taps(void **state)
          {0.0625, 0.25, 0.375, 0.25, 0.0625}},
         {{.spelling = "convolutional(side=5)", .dimensions = 2, .kernel = 3, .width = WIDTH}, {0.25, 0.5, 0.25}}};
     for (int n = 0; n < 3; n++) {
-        eoc_network network = network_of(&at[n].c, "tanh", "orthogonal_kernel");
+        eoc_network network = network_of_case(&at[n].c, "tanh", "orthogonal_kernel");
         network.weight_variance = 1.0;
         double sum[MOST_KERNEL_TAPS] = {0.0}, square[MOST_KERNEL_TAPS] = {0.0}, shares[EOC_MAX_TAPS];
         static stored_kernel k;
