@@ -111,6 +111,7 @@ typedef struct {
     bool normalized, second_matrix, scratch;
     bool coupled;        /* the inputs of a batch act on each other: a tangent is one of the whole batch */
     int positions, taps; /* of a convolution; 0 stands for 1 */
+    int least_positions; /* of the networks joined; 0 where one of them has none */
     int drawn_taps;      /* of those that a matrix of the samplers has: 1 where only the centre is drawn */
     int patch;           /* values that products over space take beside a column, in units of its features */
 } eoc_layer_needs;

@@ -128,14 +128,19 @@ double EOC_NET(bytes)(const eoc_net_limits *limits);
 /** Whether the way back finds every layer kept, so that none is run again. */
 bool EOC_NET(keeps_all)(const eoc_net_limits *limits);
 
-/** Takes the form of a network within the limits and draws its weights; the optimizer's states are zero. */
-eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readout_variance, eoc_weights *weights);
-
 /** Called between layers, so at most some ms apart; true: give up. NULL: never. */
 typedef struct {
     void *context;
     bool (*tick)(void *context);
 } eoc_net_host;
+
+/**
+ * Takes the form of a network within the limits and draws its weights; the optimizer's states are zero.
+ *
+ * @param drawn  false after a failure, or when given up: the net must be drawn again
+ */
+eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readout_variance, eoc_weights *weights,
+                         const eoc_net_host *host, bool *drawn);
 
 /**
  * y of n <= batch samples x (n, features), in net->output. False when given up.

@@ -443,6 +443,7 @@ static void check_architectures(const eoc_entry *entries, eoc_sweep *sweep, eoc_
 {
     const eoc_axis *axes = sweep->grid.axes;
     kinds k = {.entries = entries, .sweep = sweep, .mistakes = mistakes, .network = {.depth = 1, .width = 1}};
+    bool first = true;
     for (k.indices[0] = 0; k.indices[0] < axes[EOC_AXIS_ARCHITECTURE].count; k.indices[0]++) {
         for (k.indices[1] = 0; k.indices[1] < axes[EOC_AXIS_ACTIVATION].count; k.indices[1]++) {
             for (k.indices[2] = 0; k.indices[2] < axes[EOC_AXIS_INITIALIZER].count; k.indices[2]++) {
@@ -451,8 +452,9 @@ static void check_architectures(const eoc_entry *entries, eoc_sweep *sweep, eoc_
                     eoc_initializer_find(name_of(&k, 2), &k.network.initializer) != EOC_OK || !check_kinds(&k)) {
                     return;
                 }
-                sweep->probe.needs =
-                    eoc_layer_needs_join(sweep->probe.needs, k.network.architecture.kind->needs(&k.network));
+                const eoc_layer_needs needs = k.network.architecture.kind->needs(&k.network);
+                sweep->probe.needs = first ? needs : eoc_layer_needs_join(sweep->probe.needs, needs);
+                first = false;
                 sweep->train.needs = sweep->probe.needs;
             }
         }

@@ -115,6 +115,8 @@ eoc_layer_needs eoc_layer_needs_join(eoc_layer_needs a, eoc_layer_needs b)
                              .scratch = a.scratch || b.scratch,
                              .coupled = a.coupled || b.coupled,
                              .positions = a.positions > b.positions ? a.positions : b.positions,
+                             .least_positions =
+                                 a.least_positions < b.least_positions ? a.least_positions : b.least_positions,
                              .taps = a.taps > b.taps ? a.taps : b.taps,
                              .drawn_taps = a.drawn_taps > b.drawn_taps ? a.drawn_taps : b.drawn_taps,
                              .patch = a.patch > b.patch ? a.patch : b.patch};

@@ -81,7 +81,7 @@ static eoc_layer_needs needs(const eoc_network *network)
 {
     const eoc_geometry g = geometry(network);
     eoc_layer_needs needs = layers_of(network)->needs(network);
-    needs.positions = eoc_geometry_positions(&g);
+    needs.positions = needs.least_positions = eoc_geometry_positions(&g);
     needs.taps = eoc_geometry_taps(&g);
     needs.drawn_taps = weights(network, 1).taps;
     needs.patch = eoc_network_projections(network) > 0 ? eoc_projection_buffers() : needs.drawn_taps;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "provenance.h"
 
 #include "eoc/linalg.h"
 #include "eoc/vecmath.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void json_text(eoc_text *json, const char *key, const char *value)
 {
@@ -88,6 +91,34 @@ void eoc_provenance_gather_all(MPI_Comm comm, const eoc_run_options *options, eo
     json_text(facts, "hosts", hosts.data ? hosts.data : "");
     eoc_text_clear(&hosts);
     eoc_text_clear(&blas);
+}
+
+void eoc_provenance_warn_of_crowding_all(MPI_Comm comm, int threads)
+{
+    MPI_Comm node;
+    int rank = 0, ranks_here = 1;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
+    MPI_Comm_size(node, &ranks_here);
+    MPI_Comm_free(&node);
+    cpu_set_t bound;
+    const int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    const int cores_of_rank = sched_getaffinity(0, sizeof bound, &bound) == 0 ? CPU_COUNT(&bound) : cores;
+    /* The fullest node and the narrowest rank of all; what each has beyond its cores. */
+    struct {
+        int excess, rank;
+    } mine[2] = {{ranks_here * threads - cores, rank}, {threads - cores_of_rank, rank}}, worst[2];
+    MPI_Allreduce(mine, worst, 2, MPI_2INT, MPI_MAXLOC, comm);
+    if (worst[0].excess > 0 && worst[0].rank == rank) {
+        fprintf(stderr,
+                "eoc: warning: %d rank%s of %d thread%s share the %d core%s of a node, and wait for each other\n",
+                ranks_here, ranks_here == 1 ? "" : "s", threads, threads == 1 ? "" : "s", cores, cores == 1 ? "" : "s");
+    } else if (worst[0].excess <= 0 && worst[1].excess > 0 && worst[1].rank == rank) {
+        fprintf(stderr,
+                "eoc: warning: the %d threads of a rank are bound to %d core%s, and wait for each other; mpirun wants "
+                "--bind-to none, srun --cpus-per-task %d\n",
+                threads, cores_of_rank, cores_of_rank == 1 ? "" : "s", threads);
+    }
 }
 
 void eoc_provenance_write(const eoc_text *facts, const char *ended, eoc_text *json)

@@ -207,6 +207,9 @@ static eoc_status run_all(run *r, eoc_run_summary *summary)
     EOC_TRY(eoc_agree_all(r->comm, eoc_opening_prepare(r)));
     EOC_TRY(eoc_opening_load_all(r));
     eoc_status status = eoc_opening_all(r);
+    if (status == EOC_OK && !r->options->quiet) {
+        eoc_provenance_warn_of_crowding_all(r->comm, r->sweep->train.enabled ? r->sweep->train.threads : 1);
+    }
     if (status == EOC_OK) {
         status = work_all(r, summary);
     }

@@ -243,6 +243,7 @@ static eoc_train shortened(const eoc_train *train)
     const double whole = train->evaluation_samples > 0 ? train->evaluation_samples : data.train_count;
     const double share = whole * eoc_train_record_count(train) * LEAST_STEPS / train->steps / 2.0;
     eoc_train few = *train;
+    few.threads = 1; /* the clock is of one thread; what more of them take is counted */
     few.num_learning_rates = 1;
     few.learning_rates[0] = TINY_RATE;
     few.steps = LEAST_STEPS;

@@ -26,7 +26,10 @@ static size_t most_parameters(const eoc_net_limits *limits, size_t *largest_part
 {
     const size_t n = (size_t)limits->max_width, features = at_least_one(limits->needs.features) * n;
     const size_t taps = at_least_one(limits->needs.taps), positions = at_least_one(limits->needs.positions);
-    const size_t first = matrix_count(n, taps * (size_t)limits->features), inner = matrix_count(n, taps * features),
+    const size_t blocks =
+        at_least_one(limits->needs.least_positions); /* of an image, fewer pixels the more there are */
+    const size_t first = matrix_count(n, taps * ((size_t)limits->features / blocks)),
+                 inner = matrix_count(n, taps * features),
                  second = limits->needs.second_matrix ? matrix_count(n, taps * n) : 0,
                  last = matrix_count((size_t)limits->outputs, positions * features),
                  norm = limits->needs.normalized ? 2 * n : 0, depth = (size_t)limits->max_depth;
@@ -48,7 +51,8 @@ static double fixed_bytes(const eoc_net_limits *limits, const sizes *s)
     const double reals = (1.0 + limits->num_states) * (double)s->parameters + (double)s->gradient + (double)s->running +
                          (double)s->outputs + 3.0 * (double)s->feature_row + (double)s->row + (double)s->moments +
                          (double)s->sums + (double)s->patches;
-    return (double)most_parts(limits->max_depth) * (double)sizeof(eoc_net_part) + sizeof(eoc_real) * reals +
+    return (double)most_parts(limits->max_depth) * (double)sizeof(eoc_net_part) +
+           (double)most_layers(limits->max_depth) * (double)sizeof(eoc_net_layer) + sizeof(eoc_real) * reals +
            sizeof(int32_t) * ((double)s->neighbours + (double)s->blocks);
 }
 
@@ -125,7 +129,7 @@ static bool allocate(eoc_net *net, const sizes *s)
 {
     const size_t real = sizeof(eoc_real);
     bool good = true;
-    net->layers = array(2 * (size_t)net->limits.max_depth + 1, sizeof *net->layers, &good);
+    net->layers = array(most_layers(net->limits.max_depth), sizeof *net->layers, &good);
     net->parts = array(most_parts(net->limits.max_depth), sizeof *net->parts, &good);
     net->parameters = array(s->parameters, real, &good);
     for (int i = 0; i < net->limits.num_states; i++) {

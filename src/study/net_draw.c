@@ -79,8 +79,10 @@ static void start_norms(eoc_net *net)
     net->averaged = 0;
 }
 
-eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readout_variance, eoc_weights *weights)
+eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readout_variance, eoc_weights *weights,
+                         const eoc_net_host *host, bool *drawn)
 {
+    *drawn = false;
     assert(network->depth <= net->limits.max_depth && network->width <= net->limits.max_width);
     net->network = *network;
     EOC_NET(lay_out)(net);
@@ -95,10 +97,15 @@ eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readou
     EOC_REQUIRE(scratch, EOC_ERR_NOMEM, "out of memory to draw a layer of %zu weights", largest);
     eoc_status status = EOC_OK;
     for (int i = 0; i < net->num_layers && status == EOC_OK; i++) {
+        if (given_up(host)) {
+            free(scratch);
+            return EOC_OK;
+        }
         status = draw_matrix(net, &net->layers[i], readout_variance, weights, scratch);
     }
     free(scratch);
     start_norms(net);
+    *drawn = status == EOC_OK;
     return status;
 }
 

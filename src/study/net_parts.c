@@ -300,11 +300,6 @@ const eoc_net_part_kind EOC_NET(part_kinds)[] = {
 
 /* -- up and down -- */
 
-static bool given_up(const eoc_net_host *host)
-{
-    return host && host->tick && host->tick(host->context);
-}
-
 /* Segment of a part; the read-out's is the last. */
 static int segment_of(const eoc_net *net, const eoc_net_part *part)
 {
@@ -386,23 +381,28 @@ static bool run_segment_again(const eoc_net_pass *down, const eoc_real *x, int l
     return true;
 }
 
-static double gradient_norm(const eoc_net *net)
+/* All of the gradient is there. False when given up: some parts have made their step, where clipping is not. */
+static bool step_all(eoc_net *net, const eoc_net_step *step, const eoc_net_host *host)
 {
     double sum = 0.0;
-    for (size_t i = 0; i < net->num_parameters; i++) {
-        sum += (double)net->gradient[i] * (double)net->gradient[i];
+    for (int i = 0; i < net->num_parts && step->clip > 0.0; i++) {
+        const eoc_net_part *const part = &net->parts[i];
+        for (size_t k = part->offset; k < part->offset + part->count; k++) {
+            sum += (double)net->gradient[k] * (double)net->gradient[k];
+        }
+        if (part->count > 0 && given_up(host)) {
+            return false;
+        }
     }
-    return sqrt(sum);
-}
-
-/* The step of all parameters, when all of the gradient is there. */
-static void step_all(eoc_net *net, const eoc_net_step *step)
-{
-    const double norm = step->clip > 0.0 ? gradient_norm(net) : 0.0;
-    const double scale = norm > step->clip ? step->clip / norm : 1.0;
+    const double norm = sqrt(sum), scale = norm > step->clip ? step->clip / norm : 1.0;
     for (int i = 0; i < net->num_parts; i++) {
-        update_part(net, step, scale, &net->parts[i], net->gradient + net->parts[i].offset);
+        const eoc_net_part *const part = &net->parts[i];
+        update_part(net, step, scale, part, net->gradient + part->offset);
+        if (part->count > 0 && given_up(host)) {
+            return false;
+        }
     }
+    return true;
 }
 
 bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_step *step, const eoc_net_host *host)
@@ -427,8 +427,6 @@ bool EOC_NET(backward)(eoc_net *net, const eoc_real *x, int n, const eoc_net_ste
             return false;
         }
     }
-    if (step && !at_once && step->piece + 1 >= step->pieces) {
-        step_all(net, step);
-    }
-    return true;
+    const bool moves = step && !at_once && step->piece + 1 >= step->pieces;
+    return !moves || step_all(net, step, host);
 }

@@ -49,11 +49,22 @@ enum {
 };
 extern const eoc_net_part_kind EOC_NET(part_kinds)[];
 
+static inline bool given_up(const eoc_net_host *host)
+{
+    return host && host->tick && host->tick(host->context);
+}
+
 /** Parts of a network of this depth, at most. */
 static inline size_t most_parts(int depth)
 {
     enum { OF_A_LAYER = 6 };
     return OF_A_LAYER * (size_t)depth + 2;
+}
+
+/** Matrices of such a network, at most: two of a layer, and the read-out. */
+static inline size_t most_layers(int depth)
+{
+    return 2 * (size_t)depth + 1;
 }
 
 /** Takes the form of net->network. */

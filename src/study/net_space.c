@@ -103,8 +103,9 @@ static size_t block_reals(const eoc_net_limits *limits)
 {
     const int features = limits->needs.features > 1 ? limits->needs.features : 1;
     const int taps = limits->needs.taps > 1 ? limits->needs.taps : 1;
-    const int channels =
-        features * limits->max_width > limits->features ? features * limits->max_width : limits->features;
+    const int blocks = limits->needs.least_positions > 1 ? limits->needs.least_positions : 1;
+    const int first = limits->features / blocks, inner = features * limits->max_width;
+    const int channels = inner > first ? inner : first;
     const size_t longest = (size_t)taps * (size_t)channels;
     const size_t least = LEAST_ROWS * longest, most = MOST_ROWS * longest; /* the longest of any shorter block too */
     return least > BLOCK_REALS ? least : most < BLOCK_REALS ? most : BLOCK_REALS;

@@ -68,22 +68,23 @@ static bool in_pieces(const eoc_train *train)
     return samples_at_a_time(train) < train->batch;
 }
 
-static bool has_space(const eoc_train *train)
+/* Of an evaluation: memory over space, and of what comes in pieces, is for as few samples as training takes. By the
+ * network and not by the grid, for sums of losses, and means of a batch, are those of so many. */
+static int evaluated_at_a_time(const eoc_train *train, const eoc_layer_needs *needs)
 {
-    return train->needs.positions > 0;
+    const int batch = samples_at_a_time(train);
+    return in_pieces(train) || needs->least_positions > 0 || batch > LEAST_BATCH ? batch : LEAST_BATCH;
 }
 
 static eoc_net_limits limits_of(const eoc_train *train, const eoc_data *data, int max_depth, int max_width)
 {
-    const int batch = samples_at_a_time(train);
-    const bool small = in_pieces(train) || has_space(train); /* memory is for as few samples as training takes */
     return (eoc_net_limits){.max_depth = max_depth,
                             .max_width = max_width,
                             .features = data->features,
                             .outputs = data->outputs,
                             .rows = data->rows,
                             .columns = data->columns,
-                            .batch = small || batch > LEAST_BATCH ? batch : LEAST_BATCH,
+                            .batch = evaluated_at_a_time(train, &train->needs),
                             .num_states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states,
                             .whole_gradient = train->clip > 0.0 || in_pieces(train),
                             .needs = train->needs,
@@ -309,7 +310,8 @@ typedef struct {
 static bool evaluate(const unit *u, const float *x, const int32_t *labels, const float *y, int count, score *found)
 {
     eoc_net *const net = u->w->net;
-    const int wanted = u->train->evaluation_samples, batch = net->limits.batch;
+    const eoc_layer_needs needs = u->network->architecture.kind->needs(u->network);
+    const int wanted = u->train->evaluation_samples, batch = evaluated_at_a_time(u->train, &needs);
     const int total = wanted > 0 && wanted < count ? wanted : count;
     double sum = 0.0;
     int64_t correct = 0;
@@ -514,9 +516,11 @@ static bool train_all(unit *u, eoc_status *status)
     const int rates = u->train->num_learning_rates;
     bool first = true;
     for (; u->at.rate < rates; u->at = (progress){.rate = u->at.rate + 1}) {
-        *status = eoc_net_f32_draw(u->w->net, u->network, u->train->readout_variance, u->w->weights);
-        if (*status != EOC_OK) {
-            return true;
+        bool drawn = false;
+        *status =
+            eoc_net_f32_draw(u->w->net, u->network, u->train->readout_variance, u->w->weights, &u->net_host, &drawn);
+        if (*status != EOC_OK || !drawn) {
+            return drawn;
         }
         if (first) {
             resume(u); /* only a net that has its form knows what was kept of it */
@@ -670,7 +674,9 @@ typedef struct {
     double entries, normalized, gathered;
     double ups; /* ways up of a step */
     double matrices;
-    bool apart; /* phi from its matrix */
+    bool apart;    /* phi from its matrix */
+    int evaluated; /* samples at a time */
+    int threads;
 } amounts;
 
 static amounts amounts_of(const eoc_train *train, const eoc_network *network, const eoc_data *data)
@@ -689,6 +695,8 @@ static amounts amounts_of(const eoc_train *train, const eoc_network *network, co
                      .normalized = needs.normalized ? depth * positions * n : 0.0,
                      .gathered = needs.positions > 0 ? taps * depth * positions * n * features : 0.0,
                      .ups = eoc_net_f32_keeps_all(&limits) ? 1.0 : 2.0,
+                     .evaluated = evaluated_at_a_time(train, &needs),
+                     .threads = needs.positions > 0 ? train->threads : 1,
                      .matrices = 1.0 + (needs.second_matrix ? 2.0 : 1.0) * depth,
                      .apart = features > 1.0 || needs.normalized || needs.scratch || eoc_network_keep(network) < 1.0};
 }
@@ -711,22 +719,22 @@ static double step_seconds(const eoc_train *train, const amounts *a)
 {
     const double products = (a->ups + 2.0) * a->products - a->first; /* nothing is derived by the samples themselves */
     const double states = eoc_net_f32_loops()->optimizers[train->optimizer.row].num_states + (train->clip > 0.0);
-    return train->batch * (products * SECONDS_PER_MULTIPLY_ADD + (a->ups + 2.0) * a->gathered * SECONDS_PER_GATHERED +
-                           entries_seconds(a, true)) +
-           batch_seconds(a) + a->parameters * states * SECONDS_PER_STATE;
+    const double shared = products * SECONDS_PER_MULTIPLY_ADD + (a->ups + 2.0) * a->gathered * SECONDS_PER_GATHERED;
+    return train->batch * (shared / a->threads + entries_seconds(a, true)) + batch_seconds(a) +
+           a->parameters * states * SECONDS_PER_STATE;
 }
 
 /* Training and test set at a recorded step. */
 static double record_seconds(const eoc_train *train, const amounts *a, const eoc_data *data)
 {
-    const int wanted = train->evaluation_samples, batch = limits_of(train, data, 1, 1).batch;
+    const int wanted = train->evaluation_samples;
+    const double shared = a->products * SECONDS_PER_MULTIPLY_ADD + a->gathered * SECONDS_PER_GATHERED;
     const int counts[2] = {data->train_count, data->test_count};
     double seconds = 0.0;
     for (int i = 0; i < 2; i++) {
         const int samples = wanted > 0 && wanted < counts[i] ? wanted : counts[i];
-        seconds += samples * (a->products * SECONDS_PER_MULTIPLY_ADD + a->gathered * SECONDS_PER_GATHERED +
-                              entries_seconds(a, false)) +
-                   ceil((double)samples / batch) * batch_seconds(a);
+        seconds += samples * (shared / a->threads + entries_seconds(a, false)) +
+                   ceil((double)samples / a->evaluated) * batch_seconds(a);
     }
     return seconds;
 }

@@ -41,9 +41,18 @@ static eoc_net *net_of(const eoc_network *network, const eoc_net_limits *with)
     fan = limits->outputs > fan ? limits->outputs : fan;
     assert_int_equal(eoc_weights_create(fan * (rows > 1 ? rows : 1), 1, &weights), EOC_OK);
     assert_int_equal(eoc_net_f64_create(limits, &net), EOC_OK);
-    assert_int_equal(eoc_net_f64_draw(net, network, 0.8, weights), EOC_OK);
+    bool drawn = false;
+    assert_int_equal(eoc_net_f64_draw(net, network, 0.8, weights, NULL, &drawn), EOC_OK);
+    assert_true(drawn);
     eoc_weights_destroy(&weights);
     return net;
+}
+
+/* How many more calls until it gives up. */
+static bool give_up(void *context)
+{
+    int *const left = context;
+    return --*left <= 0;
 }
 
 static const eoc_net_limits small = {.max_depth = DEPTH,
@@ -743,6 +752,46 @@ static void deep_linear_modes_follow_saxe(void **state)
     eoc_net_f64_destroy(&net);
 }
 
+/* Between matrices that are drawn, and before the step of a whole gradient is made, the host may give up. */
+static void given_up_between_layers(void **state)
+{
+    (void)state;
+    const eoc_network network = network_of("tanh", "gaussian", DEPTH, WIDTH);
+    eoc_net_limits limits = small;
+    limits.whole_gradient = true;
+    eoc_net *net = net_of(&network, &limits);
+    eoc_weights *weights = NULL;
+    assert_int_equal(eoc_weights_create(64, 1, &weights), EOC_OK);
+    int left = 2;
+    const eoc_net_host host = {.context = &left, .tick = give_up};
+    bool drawn = true;
+    assert_int_equal(eoc_net_f64_draw(net, &network, 0.8, weights, &host, &drawn), EOC_OK);
+    assert_false(drawn);
+    assert_int_equal(left, 0);
+    left = DEPTH + 2; /* the read-out too */
+    assert_int_equal(eoc_net_f64_draw(net, &network, 0.8, weights, &host, &drawn), EOC_OK);
+    assert_true(drawn);
+
+    eoc_optimizer sgd;
+    assert_int_equal(eoc_optimizer_find("sgd", &sgd), EOC_OK);
+    const double x[2 * FEATURES] = {0.3, -0.7, 0.1};
+    const int32_t labels[2] = {0, 1};
+    const double before = net->parameters[0];
+    const eoc_net_step step = {.optimizer = &sgd, .learning_rate = 0.1, .bias_rate = 1.0, .step = 1, .clip = 1e-3};
+    assert_true(eoc_net_f64_forward(net, x, 2, 1, 0, NULL));
+    eoc_net_f64_loss(net, eoc_loss_row(0), labels, NULL, 2, 0.5, NULL);
+    left = DEPTH + 2; /* past the way back */
+    assert_false(eoc_net_f64_backward(net, x, 2, &step, &host));
+    assert_true(net->parameters[0] == before);
+    left = 3 * (DEPTH + 1) + 1;
+    assert_true(eoc_net_f64_forward(net, x, 2, 1, 0, NULL));
+    eoc_net_f64_loss(net, eoc_loss_row(0), labels, NULL, 2, 0.5, NULL);
+    assert_true(eoc_net_f64_backward(net, x, 2, &step, &host));
+    assert_false(net->parameters[0] == before);
+    eoc_weights_destroy(&weights);
+    eoc_net_f64_destroy(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -760,6 +809,7 @@ int main(void)
         cmocka_unit_test(draws_what_probes_draw),
         cmocka_unit_test(optimizers_step_as_written),
         cmocka_unit_test(clipping_scales_the_whole_gradient),
+        cmocka_unit_test(given_up_between_layers),
         cmocka_unit_test(deep_linear_modes_follow_saxe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
