@@ -71,6 +71,7 @@ typedef struct {
 
 /** How much eoc_spatial_curves_create takes on: the sizes beyond which it is not called. */
 enum { EOC_SPATIAL_MOST_SITES = 1024, EOC_SPATIAL_MOST_PAIRS = 1 << 17, EOC_SPATIAL_MOST_DOUBLES = 1 << 26 };
+#define EOC_SPATIAL_MOST_SECONDS 10.0 /* of pairs, and of the Jacobian, as counted by the costs below */
 
 /**
  * Whether the curves of such inputs are within reach, and with them those between positions (`between`): sites are
@@ -88,7 +89,9 @@ bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_i
  * Accuracy: as eoc_curves_create (tests/unit/test_spatial_theory.c). 1 - c is carried, never c.
  * Cost: sites of one variance share their expectations, so that layers whose variances have settled cost 0.3 us a pair.
  * Before that 60 us a site too, and where phi has a kink up to a millisecond for a pair of unlike variances near c = 1.
- * Ten images over 7 x 7 positions, 100 layers, all pairs: 1 to 5 s; the most that is within reach, 10 s.
+ * The second moment of the Jacobian costs positions^2 (2 taps + 8) multiply-adds a layer, 1.3 ns each; NaN where these
+ * exceed EOC_SPATIAL_MOST_SECONDS. Ten images over
+ * 7 x 7 positions, 100 layers, all pairs: 0.5 to 5 s.
  */
 eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_activation *act, double sigma_w2,
                                      double sigma_b2, const eoc_spatial_inputs *inputs, int max_depth, bool between,

@@ -203,10 +203,12 @@ eoc_status eoc_space_prediction_fill(const eoc_space_prediction *p, const eoc_ne
                                      const eoc_layout *layout, eoc_curve_rows *rows, bool *partial)
 {
     rows->log_jacobian_m1 = rows->log_jacobian_m2 = NAN;
-    *partial = *partial || !p->curves || law_of(network) == EOC_SPATIAL_OTHER;
-    return p->curves ? eoc_spatial_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers,
-                                               law_of(network), rows)
-                     : EOC_OK;
+    if (p->curves) {
+        EOC_TRY(eoc_spatial_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, law_of(network),
+                                        rows));
+    }
+    *partial = *partial || isnan(rows->log_jacobian_m2);
+    return EOC_OK;
 }
 
 /* -- rows over space -- */

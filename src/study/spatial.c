@@ -119,16 +119,17 @@ static void fill_power(const eoc_geometry *g, const eoc_batch *z, const transfor
 static void fill_circular_correlation(const eoc_geometry *g, const transform *t, const double *power,
                                       double *correlation)
 {
-    const int positions = eoc_geometry_positions(g);
-    for (int d = 0; d < positions; d++) {
-        correlation[d] = 0.0;
-        for (int k = 0; k < positions; k++) {
-            int phase = 0;
-            for (int dimension = 0; dimension < g->dimensions; dimension++) {
-                phase += digit_of(g, d, dimension) * digit_of(g, k, dimension);
-            }
-            correlation[d] += t->cosine[phase % g->side] * power[k];
-        }
+    const size_t positions = (size_t)eoc_geometry_positions(g);
+    memset(t->re[0], 0, sizeof(double) * CHANNELS * positions);
+    memset(t->im[0], 0, sizeof(double) * CHANNELS * positions);
+    for (size_t k = 0; k < positions; k++) {
+        t->re[0][k * CHANNELS] = power[k];
+    }
+    for (int d = 0; d < g->dimensions; d++) {
+        transform_along(g, t, d, d % 2);
+    }
+    for (size_t d = 0; d < positions; d++) {
+        correlation[d] = t->re[g->dimensions % 2][d * CHANNELS];
     }
 }
 

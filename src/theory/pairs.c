@@ -190,10 +190,12 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
         if (m1->regime != EOC_REGIME_GENERAL) {
             near_1.regime = EOC_REGIME_GENERAL;
             near_1.q = fmin(fmax(m1->q, 1e-300), 1e300);
+            near_1.log_q = log(near_1.q);
         }
         if (m2->regime != EOC_REGIME_GENERAL) {
             near_2.regime = EOC_REGIME_GENERAL;
             near_2.q = fmin(fmax(m2->q, 1e-300), 1e300);
+            near_2.log_q = log(near_2.q);
         }
         eoc_direct_pair_fill(e, &near_1, &near_2, fmax(one_minus_c, 1e-22), one_minus_feature_c, dphi_dphi);
         return;

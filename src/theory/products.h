@@ -62,7 +62,7 @@ static inline void add_term(log_sum *s, double log_size, double factor)
 
 static inline double log_of_sum(const log_sum *s)
 {
-    return s->sum > 0.0 ? s->greatest + log(s->sum) : -INFINITY;
+    return isnan(s->sum) ? NAN : s->sum > 0.0 ? s->greatest + log(s->sum) : -INFINITY;
 }
 
 static const log_sum EMPTY_SUM = {.greatest = -INFINITY, .sum = 0.0};

@@ -10,11 +10,22 @@
 
 /* -- sizes -- */
 
+static const double SECONDS_PER_PAIR = 0.3e-6;
+static const double SECONDS_PER_PRODUCT = 1.3e-9; /* of the Jacobian's second moment */
+
 static double num_doubles(const eoc_averaging *averaging, const eoc_theory_inputs *classes, int max_depth)
 {
     const double positions = eoc_geometry_positions(&averaging->geometry);
     const double v = classes->num_variances, p = classes->num_pairs;
     return (max_depth + 1.0) * (positions * (3.0 * v + 3.0 * p + 3.0) + 2.0);
+}
+
+/* Whether the second moment of the Jacobian is. */
+static bool reaches_second_moment(const eoc_averaging *averaging, int max_depth)
+{
+    const double positions = eoc_geometry_positions(&averaging->geometry);
+    const double products = positions * positions * (2.0 * eoc_geometry_taps(&averaging->geometry) + 8.0);
+    return SECONDS_PER_PRODUCT * products * max_depth <= EOC_SPATIAL_MOST_SECONDS;
 }
 
 bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_inputs *classes, int max_depth,
@@ -23,7 +34,8 @@ bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_i
     const double positions = eoc_geometry_positions(&averaging->geometry);
     const double sites = classes->num_variances * positions;
     const double pairs = classes->num_pairs * positions + (between ? 0.5 * sites * positions : 0.0);
-    return sites <= EOC_SPATIAL_MOST_SITES && pairs <= EOC_SPATIAL_MOST_PAIRS &&
+    const double seconds = SECONDS_PER_PAIR * pairs * max_depth;
+    return sites <= EOC_SPATIAL_MOST_SITES && pairs <= EOC_SPATIAL_MOST_PAIRS && seconds <= EOC_SPATIAL_MOST_SECONDS &&
            num_doubles(averaging, classes, max_depth) <= EOC_SPATIAL_MOST_DOUBLES;
 }
 
@@ -203,7 +215,7 @@ eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_a
     eoc_spatial_map *map = NULL;
     eoc_status status = shifts ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves over space");
     if (status == EOC_OK) {
-        status = eoc_spatial_jacobian_begin(made->positions, &j);
+        status = eoc_spatial_jacobian_begin(made->positions, reaches_second_moment(averaging, max_depth), &j);
     }
     if (status == EOC_OK) {
         status = eoc_spatial_map_create(averaging, act, sigma_w2, sigma_b2, inputs, max_depth, between, &map);

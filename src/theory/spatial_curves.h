@@ -50,10 +50,11 @@ double eoc_spatial_scale_down(double *values, int n);
  */
 typedef struct {
     double *k, *m, *work; /* (positions), (positions, positions) twice; k exp(log_scale), m exp(2 log_scale) */
+    bool second;          /* whether M is wanted; else the second moment is NaN */
     double log_scale;
 } eoc_spatial_jacobian;
 
-eoc_status eoc_spatial_jacobian_begin(int positions, eoc_spatial_jacobian *jacobian);
+eoc_status eoc_spatial_jacobian_begin(int positions, bool second, eoc_spatial_jacobian *jacobian);
 void eoc_spatial_jacobian_end(eoc_spatial_jacobian *jacobian);
 void eoc_spatial_jacobian_step(const eoc_spatial_curves *c, const double *mu_1, const double *mu_2,
                                eoc_spatial_jacobian *jacobian);

@@ -32,15 +32,18 @@ double eoc_spatial_scale_down(double *values, int n)
     return log(greatest);
 }
 
-eoc_status eoc_spatial_jacobian_begin(int positions, eoc_spatial_jacobian *j)
+eoc_status eoc_spatial_jacobian_begin(int positions, bool second, eoc_spatial_jacobian *j)
 {
-    const size_t n = (size_t)positions;
-    *j = (eoc_spatial_jacobian){.k = calloc(n + 2 * n * n, sizeof(double))};
+    const size_t n = (size_t)positions, of_second = second ? n * n : 0;
+    *j = (eoc_spatial_jacobian){.k = calloc(2 * n + 2 * of_second, sizeof(double)), .second = second};
     EOC_REQUIRE(j->k, EOC_ERR_NOMEM, "no memory for a Jacobian over %d positions", positions);
-    j->m = j->k + n;
-    j->work = j->m + n * n;
+    j->work = j->k + n;
+    j->m = j->work + n + of_second;
     for (size_t p = 0; p < n; p++) {
-        j->k[p] = j->m[p * n + p] = 1.0;
+        j->k[p] = 1.0;
+        if (second) {
+            j->m[p * n + p] = 1.0;
+        }
     }
     return EOC_OK;
 }
@@ -50,8 +53,8 @@ void eoc_spatial_jacobian_end(eoc_spatial_jacobian *j)
     free(j->k);
 }
 
-void eoc_spatial_jacobian_step(const eoc_spatial_curves *c, const double *mu_1, const double *mu_2,
-                               eoc_spatial_jacobian *j)
+/* M <- sigma_w^4 A M A, but for the factor */
+static void average_both_sides(const eoc_spatial_curves *c, eoc_spatial_jacobian *j)
 {
     const size_t n = (size_t)c->positions;
     for (size_t p = 0; p < n; p++) {
@@ -60,18 +63,29 @@ void eoc_spatial_jacobian_step(const eoc_spatial_curves *c, const double *mu_1, 
     for (size_t p = 0; p < n; p++) {
         eoc_spatial_average(c, j->work + p, n, j->m + p);
     }
+}
+
+void eoc_spatial_jacobian_step(const eoc_spatial_curves *c, const double *mu_1, const double *mu_2,
+                               eoc_spatial_jacobian *j)
+{
+    const size_t n = (size_t)c->positions;
+    if (j->second) {
+        average_both_sides(c, j);
+    }
     eoc_spatial_average(c, j->k, 1, j->work);
     for (size_t p = 0; p < n; p++) {
         const double y = j->work[p];
-        for (size_t q = 0; q < n; q++) {
+        for (size_t q = 0; j->second && q < n; q++) {
             j->m[p * n + q] *= mu_1[p] * mu_1[q];
         }
-        j->m[p * n + p] += mu_2[p] * y * y;
+        if (j->second) {
+            j->m[p * n + p] += mu_2[p] * y * y;
+        }
         j->k[p] = mu_1[p] * y;
     }
-    const double grown = eoc_spatial_scale_down(j->k, c->positions);
-    for (size_t i = 0; i < n * n; i++) {
-        j->m[i] *= exp(-2.0 * grown);
+    const double grown = eoc_spatial_scale_down(j->k, c->positions), factor = exp(-2.0 * grown);
+    for (size_t i = 0; j->second && i < n * n; i++) {
+        j->m[i] *= factor;
     }
     j->log_scale += grown + log(c->sigma_w2);
 }
@@ -83,10 +97,10 @@ void eoc_spatial_jacobian_moments(const eoc_spatial_curves *c, const eoc_spatial
     double m1 = 0.0, m2 = 0.0;
     for (size_t p = 0; p < n; p++) {
         m1 += j->k[p];
-        for (size_t q = 0; q < n; q++) {
+        for (size_t q = 0; j->second && q < n; q++) {
             m2 += j->m[p * n + q];
         }
     }
     *log_m1 = log(m1 / (double)n) + j->log_scale;
-    *log_m2 = log(m2 / (double)n) + 2.0 * j->log_scale;
+    *log_m2 = j->second ? log(m2 / (double)n) + 2.0 * j->log_scale : NAN;
 }

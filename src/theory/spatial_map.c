@@ -343,10 +343,10 @@ static void fill_diagonals(eoc_spatial_map *map, int from, int to)
             const eoc_moments *b = eoc_site_moments(map, d->b * map->positions + other);
             map->slopes[at] = sqrt(a->mu_1) * sqrt(b->mu_1);
             map->one_minus_h[at] = NAN;
-            if (!isnan(map->one_minus_c[at])) {
+            const double one_minus_c = eoc_pair_one_minus_c(a, b, map->one_minus_c[at]);
+            if (!isnan(one_minus_c)) {
                 const bool wanted = d->shift == 0; /* gradients at different positions are uncorrelated */
-                eoc_pair_fill(map->e, a, b, map->one_minus_c[at], &map->one_minus_h[at],
-                              wanted ? &map->slopes[at] : NULL);
+                eoc_pair_fill(map->e, a, b, one_minus_c, &map->one_minus_h[at], wanted ? &map->slopes[at] : NULL);
             }
         }
     }

@@ -845,6 +845,23 @@ static void unequal_lengths(void **state)
     CHECK_NEAR(out.log_q[1], log(0.5 * (sigma_w2 * (h11 + h22) + 2.0 * sigma_b2)), 1e-12);
 }
 
+/* A zero input beside another: it has no correlation, but sigmoid(0) = 1/2 has one with sigmoid(u), whose mean is 1/2
+ * by symmetry, and dphi(0) = 1/4. */
+static void zero_beside_another(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("sigmoid");
+    const double variances[] = {0.0, 3.0}, sigma_w2 = 2.0;
+    const int layers[] = {1, 2};
+    read_out out;
+    run_pair(&act, sigma_w2, 0.0, variances, 0.7, 2, layers, 2, &out);
+    assert_true(isnan(out.c[0]));
+    const double phi2 = 2.0 * exp(out.log_q[1]) / sigma_w2 - 0.25; /* of the other; log_q has the mean of both */
+    CHECK_NEAR(out.c[1], 0.25 / (0.5 * sqrt(phi2)), 1e-12);
+    assert_true(isfinite(out.log_weight_gradient_q[1]));
+    assert_true(isfinite(out.gradient_c[0]));
+}
+
 /* linear: dE_a/dz^l = W^T ... v, so the sum over pairs is sigma_w2^(L-1) |x_0 + x_1|^2/N, whatever the layer. */
 static void linear_weight_gradient(void **state)
 {
@@ -964,6 +981,7 @@ int main(void)
         cmocka_unit_test(erf_follows_the_arcsine_kernel),
         cmocka_unit_test(each_layer_is_one_map),
         cmocka_unit_test(unequal_lengths),
+        cmocka_unit_test(zero_beside_another),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
         cmocka_unit_test(small_differences_keep_their_digits),
