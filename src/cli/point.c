@@ -29,21 +29,43 @@ static eoc_status check_number(int option, const char *text)
     return EOC_OK;
 }
 
+/* Keys as the options that stand for them. */
+static void append_options(eoc_text *out, const char *sentence, int length)
+{
+    for (int at = 0; at < length;) {
+        int key = 0;
+        while (key < EOC_CLI_NUM_POINT_OPTIONS &&
+               strncmp(sentence + at, eoc_cli_point_keys[key], strlen(eoc_cli_point_keys[key])) != 0) {
+            key++;
+        }
+        if (key < EOC_CLI_NUM_POINT_OPTIONS) {
+            eoc_text_append(out, "--%s", eoc_cli_point_names[key]);
+            at += (int)strlen(eoc_cli_point_keys[key]);
+        } else {
+            eoc_text_append(out, "%c", sentence[at++]);
+        }
+    }
+}
+
 /* "--set grid.depth=0: grid.depth: 0 is out of range" as "--depth: 0 is out of range"; only the first line. */
 static eoc_status in_words_of_options(const char *errors)
 {
     const int length = (int)strcspn(errors, "\n");
+    int from = 0;
     for (int i = 0; i < EOC_CLI_NUM_POINT_OPTIONS; i++) {
         char mark[160];
         snprintf(mark, sizeof mark, ": %s: ", eoc_cli_point_keys[i]);
         const char *found = strstr(errors, mark);
         if (found && found < errors + length) {
-            const char *sentence = found + strlen(mark);
-            return EOC_FAIL(EOC_ERR_USAGE, "--%s: %.*s", eoc_cli_point_names[i], (int)(errors + length - sentence),
-                            sentence);
+            from = (int)(found - errors) + 2;
+            break;
         }
     }
-    return EOC_FAIL(EOC_ERR_USAGE, "%.*s", length, errors);
+    eoc_text words = {0};
+    append_options(&words, errors + from, length - from);
+    const eoc_status status = EOC_FAIL(EOC_ERR_USAGE, "%s", words.data ? words.data : "");
+    eoc_text_clear(&words);
+    return status;
 }
 
 eoc_status eoc_cli_point_sweep(const eoc_cli_point *point, eoc_sweep *sweep)

@@ -357,7 +357,7 @@ static bool check_coupled(const kinds *k)
     if (strcmp(kind->name, "gaussian") != 0 && !kind->is_interval) {
         eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
                          "%s takes means over a batch of independent inputs, which a %s is not; accepted with it: "
-                         "probe.inputs of kind gaussian or interval with at least %d points",
+                         "%d or more probe.inputs.points of kind gaussian or interval",
                          name_of(k, 0), kind->name, MIN_POINTS);
         return false;
     }

@@ -357,7 +357,7 @@ def test_one_point_with_batch_normalization(batch, tmp_path):
     assert got["chi_1"] == pytest.approx((batch - 2) / (batch - 3), rel=1e-8) and got["correlation"] == 0
     shown = eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", batch, cwd=tmp_path).stdout
     assert f"{batch} independent inputs" in shown and "correlation 0.6" not in shown
-    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, cwd=tmp_path), "--architecture", "gaussian", "points")
+    refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, cwd=tmp_path), "--architecture", "gaussian", "--points")
     refused(eoc("theory", "--activation", "linear", "--weight-variance", 1.3, *arguments, "--points", 3, cwd=tmp_path), "at least 4")
 
 
