@@ -90,8 +90,7 @@ bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_i
  * Cost: sites of one variance share their expectations, so that layers whose variances have settled cost 0.3 us a pair.
  * Before that 60 us a site too, and where phi has a kink up to a millisecond for a pair of unlike variances near c = 1.
  * The second moment of the Jacobian costs positions^2 (2 taps + 8) multiply-adds a layer, 1.3 ns each; NaN where these
- * exceed EOC_SPATIAL_MOST_SECONDS. Ten images over
- * 7 x 7 positions, 100 layers, all pairs: 0.5 to 5 s.
+ * exceed EOC_SPATIAL_MOST_SECONDS. Ten images over 7 x 7 positions, 100 layers, all pairs: 0.5 to 5 s.
  */
 eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_activation *act, double sigma_w2,
                                      double sigma_b2, const eoc_spatial_inputs *inputs, int max_depth, bool between,

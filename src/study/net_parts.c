@@ -381,7 +381,7 @@ static bool run_segment_again(const eoc_net_pass *down, const eoc_real *x, int l
     return true;
 }
 
-/* All of the gradient is there. False when given up: some parts have made their step, where clipping is not. */
+/* The step of all parameters, when all of the gradient is there. False when given up, with some parts' steps made. */
 static bool step_all(eoc_net *net, const eoc_net_step *step, const eoc_net_host *host)
 {
     double sum = 0.0;
