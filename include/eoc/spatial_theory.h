@@ -84,7 +84,8 @@ bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_i
 /**
  * Iterates the map from the inputs to `max_depth`.
  *
- * @param between  whether covariances between positions are wanted, for power and correlation over space
+ * @param between        whether covariances between positions are wanted, for power and correlation over space
+ * @param second_moment  whether that of the Jacobian of independent weights is wanted; else it is NaN
  *
  * Accuracy: as eoc_curves_create (tests/unit/test_spatial_theory.c). 1 - c is carried, never c.
  * Cost: sites of one variance share their expectations, so that layers whose variances have settled cost 0.3 us a pair.
@@ -94,7 +95,7 @@ bool eoc_spatial_curves_reach(const eoc_averaging *averaging, const eoc_theory_i
  */
 eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_activation *act, double sigma_w2,
                                      double sigma_b2, const eoc_spatial_inputs *inputs, int max_depth, bool between,
-                                     eoc_spatial_curves **curves);
+                                     bool second_moment, eoc_spatial_curves **curves);
 void eoc_spatial_curves_destroy(eoc_spatial_curves **curves);
 
 /** Weights for whose law the second moment of the Jacobian is known where signals differ over positions. */

@@ -14,6 +14,7 @@ struct eoc_space_prediction {
     eoc_averaging averaging;
     int positions;
     bool differs;                   /* whether signals do, over positions */
+    bool jacobian;                  /* whether its moments are asked for */
     eoc_spatial_curves *curves;     /* of those; NULL: out of reach */
     eoc_curves *apart;              /* of two positions, where signals are alike: of plain layers, ... */
     eoc_layer_theory *layers_apart; /* ... of others; both NULL: positions are as inputs 0 and 1 */
@@ -109,12 +110,22 @@ static eoc_status see_images(const eoc_inputs *inputs, const eoc_geometry *g, do
 
 /* -- creation -- */
 
+static eoc_spatial_law law_of(const eoc_network *network)
+{
+    if (network->initializer.kind->law != EOC_LAW_HAAR) {
+        return EOC_SPATIAL_INDEPENDENT;
+    }
+    return network->initializer.kind->centre ? EOC_SPATIAL_CENTRE : EOC_SPATIAL_OTHER;
+}
+
 static eoc_status create_curves(const eoc_network *network, const eoc_spatial_inputs *inputs, int max_depth,
                                 bool between, eoc_space_prediction *p)
 {
+    /* Its cost is the square of the positions; of other laws there is none, or another formula. */
+    const bool second_moment = p->jacobian && law_of(network) == EOC_SPATIAL_INDEPENDENT;
     return eoc_spatial_curves_create(&p->averaging, &network->activation,
                                      eoc_text_round(eoc_network_effective(network)), network->bias_variance, inputs,
-                                     max_depth, between, &p->curves);
+                                     max_depth, between, second_moment, &p->curves);
 }
 
 /* Within what eoc_spatial_curves_create takes on, with the covariances between positions only where they are. */
@@ -165,6 +176,7 @@ eoc_status eoc_space_prediction_create(const eoc_probe *probe, const eoc_network
     p->averaging = eoc_averaging_of(network);
     p->positions = eoc_network_positions(network);
     p->differs = eoc_prediction_differs_in_space(probe, network);
+    p->jacobian = (probe->statistics & EOC_STATISTIC_JACOBIAN) != 0;
     eoc_status status = EOC_OK;
     if (p->differs) {
         status = create_differing(probe, network, variance, seen, max_depth, p);
@@ -191,14 +203,6 @@ void eoc_space_prediction_destroy(eoc_space_prediction **prediction)
 
 /* -- layers -- */
 
-static eoc_spatial_law law_of(const eoc_network *network)
-{
-    if (network->initializer.kind->law != EOC_LAW_HAAR) {
-        return EOC_SPATIAL_INDEPENDENT;
-    }
-    return network->initializer.kind->centre ? EOC_SPATIAL_CENTRE : EOC_SPATIAL_OTHER;
-}
-
 eoc_status eoc_space_prediction_fill(const eoc_space_prediction *p, const eoc_network *network,
                                      const eoc_layout *layout, eoc_curve_rows *rows, bool *partial)
 {
@@ -207,7 +211,8 @@ eoc_status eoc_space_prediction_fill(const eoc_space_prediction *p, const eoc_ne
         EOC_TRY(eoc_spatial_curves_fill(p->curves, network->depth, layout->layers, layout->num_layers, law_of(network),
                                         rows));
     }
-    *partial = *partial || isnan(rows->log_jacobian_m2);
+    const bool unknown = p->jacobian && isnan(rows->log_jacobian_m2);
+    *partial = *partial || !p->curves || law_of(network) == EOC_SPATIAL_OTHER || unknown;
     return EOC_OK;
 }
 

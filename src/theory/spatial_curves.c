@@ -203,7 +203,7 @@ static void iterate(const eoc_spatial_curves *c, eoc_spatial_map *map, const int
 
 eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_activation *act, double sigma_w2,
                                      double sigma_b2, const eoc_spatial_inputs *inputs, int max_depth, bool between,
-                                     eoc_spatial_curves **curves)
+                                     bool second_moment, eoc_spatial_curves **curves)
 {
     eoc_spatial_curves *made = NULL;
     EOC_TRY(allocate(averaging, &inputs->classes, max_depth, &made));
@@ -215,7 +215,8 @@ eoc_status eoc_spatial_curves_create(const eoc_averaging *averaging, const eoc_a
     eoc_spatial_map *map = NULL;
     eoc_status status = shifts ? EOC_OK : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves over space");
     if (status == EOC_OK) {
-        status = eoc_spatial_jacobian_begin(made->positions, reaches_second_moment(averaging, max_depth), &j);
+        const bool second = second_moment && reaches_second_moment(averaging, max_depth);
+        status = eoc_spatial_jacobian_begin(made->positions, second, &j);
     }
     if (status == EOC_OK) {
         status = eoc_spatial_map_create(averaging, act, sigma_w2, sigma_b2, inputs, max_depth, between, &map);

@@ -47,7 +47,8 @@ static outcome *run(const eoc_averaging *a, const char *name, double sigma_w2, d
     outcome *o = malloc(sizeof *o);
     assert_non_null(o);
     eoc_spatial_curves *curves = NULL;
-    assert_int_equal(eoc_spatial_curves_create(a, &act, sigma_w2, sigma_b2, inputs, depth, true, &curves), EOC_OK);
+    assert_int_equal(eoc_spatial_curves_create(a, &act, sigma_w2, sigma_b2, inputs, depth, true, true, &curves),
+                     EOC_OK);
     int layers[MOST_LAYERS];
     for (int l = 0; l < depth; l++) {
         layers[l] = l + 1;
@@ -631,7 +632,7 @@ static void bits(void **state)
         for (int i = 0; i < 4; i++) {
             const int max_depth = i % 2 ? DEPTH : DEEPER;
             eoc_spatial_curves *curves = NULL;
-            assert_int_equal(eoc_spatial_curves_create(&a, &act, 0.9, 0.01, &inputs, max_depth, i / 2, &curves),
+            assert_int_equal(eoc_spatial_curves_create(&a, &act, 0.9, 0.01, &inputs, max_depth, i / 2, i / 2, &curves),
                              EOC_OK);
             eoc_curve_rows rows = {.log_q = log_q[i], .one_minus_c = one_minus_c[i], .log_gradient_q = gradient[i]};
             assert_int_equal(eoc_spatial_curves_fill(curves, DEPTH, layers, DEPTH, EOC_SPATIAL_OTHER, &rows), EOC_OK);
@@ -653,6 +654,37 @@ static void reach(void **state)
     assert_false(eoc_spatial_curves_reach(&small, &classes, 100000, false));
 }
 
+/* 32 x 32 positions: the second moment of 8 layers is there, that of 400 is not, nor one that is not wanted; the first
+ * does not miss it. */
+static void reach_of_the_second_moment(void **state)
+{
+    (void)state;
+    const eoc_averaging a = averaging(2, 32, 1.0 / 3.0, false);
+    const eoc_activation act = activation("tanh");
+    const double one = 1.0;
+    const eoc_spatial_inputs inputs = {.classes = {.num_variances = 1, .variances = &one, .counts = &one}};
+    const struct {
+        int max_depth;
+        bool wanted, known;
+    } asked[] = {{8, true, true}, {8, false, false}, {400, true, false}};
+    double log_m1[3];
+    for (int i = 0; i < 3; i++) {
+        eoc_spatial_curves *curves = NULL;
+        assert_true(eoc_spatial_curves_reach(&a, &inputs.classes, asked[i].max_depth, false));
+        assert_int_equal(eoc_spatial_curves_create(&a, &act, 1.7, 0.05, &inputs, asked[i].max_depth, false,
+                                                   asked[i].wanted, &curves),
+                         EOC_OK);
+        const int layer = 8;
+        eoc_curve_rows rows = {.log_q = NULL};
+        assert_int_equal(eoc_spatial_curves_fill(curves, 8, &layer, 1, EOC_SPATIAL_INDEPENDENT, &rows), EOC_OK);
+        assert_true(isfinite(rows.log_jacobian_m2) == asked[i].known);
+        assert_true(asked[i].known || isnan(rows.log_jacobian_m2));
+        log_m1[i] = rows.log_jacobian_m1;
+        eoc_spatial_curves_destroy(&curves);
+    }
+    assert_true(isfinite(log_m1[0]) && log_m1[1] == log_m1[0] && log_m1[2] == log_m1[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -671,6 +703,7 @@ int main(void)
         cmocka_unit_test(small_differences_keep_their_digits),
         cmocka_unit_test(bits),
         cmocka_unit_test(reach),
+        cmocka_unit_test(reach_of_the_second_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
