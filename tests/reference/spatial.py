@@ -6,8 +6,8 @@ Nothing of eoc in it. A site is an input and a position; S is one matrix over al
 
     S'(i, j) = weight_variance sum_t share_t E[phi(u_i+t) phi(u_j+t)] + bias_variance
 
-entry by entry, and the same for gradients, dE/dz at different positions included (they come out as zero). Expectations: of
-tanh and gelu by the trapezoid rule in two dimensions, whose error for functions without poles within d of the real line
+entry by entry, and the same for gradients, dE/dz at different positions included (they come out as zero). A correlation
+with a site of no variance is nan, as 0/0 is; its phi(0) has one. Expectations: of tanh, gelu and sigmoid by the trapezoid rule in two dimensions, whose error for functions without poles within d of the real line
 falls as exp(-2 pi d/step) (Trefethen & Weideman 2014; here beyond rounding); of hard_tanh the inner one in closed form, the
 outer by adaptive quadrature between the kinks (SciPy). Good to 1e-12, hard_tanh 1e-11.
 """
@@ -17,7 +17,7 @@ import pathlib
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import erf, ndtr
+from scipy.special import expit, ndtr
 
 Z = np.arange(-100, 101) * 0.09
 W = np.exp(-Z * Z / 2)
@@ -26,13 +26,14 @@ NORMAL = lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
 SMOOTH = {
     "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
     "gelu": (lambda z: z * ndtr(z), lambda z: ndtr(z) + z * NORMAL(z)),
+    "sigmoid": (expit, lambda z: expit(z) * expit(-z)),
 }
 
 
 def pair_smooth(kind, qa, qb, s):
     phi, dphi = SMOOTH[kind]
     u = np.sqrt(qa) * Z
-    slope = s / qa
+    slope = s / qa if qa > 0 else 0.0
     v = slope * u[:, None] + np.sqrt(max(qb - slope * s, 0.0)) * Z[None, :]
     return W @ (phi(u)[:, None] * phi(v)) @ W, W @ (dphi(u)[:, None] * dphi(v)) @ W
 
@@ -108,6 +109,7 @@ def start(case):
     n = len(positions_of(case))
     x = np.array([[[np.sin(1 + 2.3 * a + 1.7 * p * (1 + 0.13 * p) + 0.9 * i * i) * (1 + 0.4 * np.cos(p + a)) for i in range(5)]
                    for p in range(n)] for a in range(2)]).reshape(2 * n, 5)
+    x[case.get("dark", [])] = 0.0
     return x @ x.T / 5
 
 
@@ -164,9 +166,13 @@ CASES = {
                    shares=[0.25, 0.5, 0.25], depth=3),
     "kinked": dict(activation="hard_tanh", weight_variance=1.5, bias_variance=0.1, side=4, dimensions=1, circular=True,
                    shares=[0.25, 0.5, 0.25], depth=3),
+    # Layer 1: input 0 is zero at positions 1 and 2, input 1 at 1.
+    "dark": dict(activation="sigmoid", weight_variance=2.5, bias_variance=0.0, side=6, dimensions=1, circular=True,
+                 shares=[0.3, 0.4, 0.3], depth=3, dark=[0, 1, 2, 3, 6, 7, 8]),
 }
 
 if __name__ == "__main__":
+    np.seterr(invalid="ignore")  # 0/0
     with open(pathlib.Path(__file__).with_name("spatial.csv"), "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["case", "layer", "quantity", "index", "other", "value"])
