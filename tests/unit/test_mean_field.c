@@ -862,6 +862,36 @@ static void zero_beside_another(void **state)
     assert_true(isfinite(out.gradient_c[0]));
 }
 
+/* softplus: E[phi(0) phi(u)] = log 2 E[phi(u)], by the trapezoid rule (no poles within pi/sqrt(q) of the real line); of
+ * a u beyond all bounds relu's sqrt(1/pi), and of one below them that of phi(0) with itself. */
+static void zero_beside_any_length(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("softplus");
+    static const double lengths[] = {1e-200, 0.3, 1.0, 4.0, 1e200};
+    const int layers[] = {1, 2};
+    read_out out;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        double mean = 0.0, square = 0.0, total = 0.0;
+        for (int k = -200; k <= 200; k++) {
+            const double z = 0.05 * k, weight = exp(-0.5 * z * z), phi = log1p(exp(sqrt(lengths[i]) * z));
+            mean += weight * phi;
+            square += weight * phi * phi;
+            total += weight;
+        }
+        const double want = lengths[i] > 1e100 ? sqrt(1.0 / PI) : mean / sqrt(square * total);
+        for (int swapped = 0; swapped < 2; swapped++) {
+            const double variances[] = {swapped ? lengths[i] : 0.0, swapped ? 0.0 : lengths[i]};
+            run_pair(&act, 1.0, 0.0, variances, 0.0, 2, layers, 2, &out);
+            assert_true(isnan(out.c[0]));
+            CHECK_NEAR(out.c[1], want, 1e-11);
+        }
+    }
+    const double nothing[] = {0.0, 0.0};
+    run_pair(&act, 1.0, 0.0, nothing, 0.0, 2, layers, 2, &out);
+    assert_true(isnan(out.c[0]) && out.one_minus_c[1] == 0.0);
+}
+
 /* linear: dE_a/dz^l = W^T ... v, so the sum over pairs is sigma_w2^(L-1) |x_0 + x_1|^2/N, whatever the layer. */
 static void linear_weight_gradient(void **state)
 {
@@ -982,6 +1012,7 @@ int main(void)
         cmocka_unit_test(each_layer_is_one_map),
         cmocka_unit_test(unequal_lengths),
         cmocka_unit_test(zero_beside_another),
+        cmocka_unit_test(zero_beside_any_length),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
         cmocka_unit_test(small_differences_keep_their_digits),
