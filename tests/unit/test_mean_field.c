@@ -892,6 +892,18 @@ static void zero_beside_any_length(void **state)
     assert_true(isnan(out.c[0]) && out.one_minus_c[1] == 0.0);
 }
 
+/* Inputs whose correlation is not known have a gradient of the weights that is not: no gradient of zero. */
+static void unknown_is_not_zero(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("tanh");
+    const double variances[] = {1.0, 2.0};
+    const int layer = 1;
+    read_out out;
+    run_pair(&act, 1.5, 0.05, variances, NAN, 1, &layer, 1, &out);
+    assert_true(isfinite(out.log_q[0]) && isnan(out.log_weight_gradient_q[0]));
+}
+
 /* linear: dE_a/dz^l = W^T ... v, so the sum over pairs is sigma_w2^(L-1) |x_0 + x_1|^2/N, whatever the layer. */
 static void linear_weight_gradient(void **state)
 {
@@ -1013,6 +1025,7 @@ int main(void)
         cmocka_unit_test(unequal_lengths),
         cmocka_unit_test(zero_beside_another),
         cmocka_unit_test(zero_beside_any_length),
+        cmocka_unit_test(unknown_is_not_zero),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
         cmocka_unit_test(small_differences_keep_their_digits),
