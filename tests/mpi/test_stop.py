@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import (DONE, ENVIRONMENT, PENDING, RUNNING, assert_same_bits, descends, eoc, kill_group, run, start, write_sweep)
+from conftest import (DONE, ENVIRONMENT, PENDING, RUNNING, assert_same_bits, descends, eoc, kill_group, own_files, run, start, write_sweep)
 from test_ranks import SLOW, statuses, wait_until
 
 LONGER = SLOW.replace("replica: 6", "replica: 12")
@@ -124,7 +124,9 @@ def test_unit_in_hand_is_given_up(ranks, number, tmp_path):
             kill_group(process)
     assert process.returncode == 75 or (ranks and number != signal.SIGUSR1 and process.returncode != 0), output
     assert statuses(path).ravel().tolist() == [PENDING] and attempts(path).ravel().tolist() == [0], output
-    assert {item.name for item in tmp_path.iterdir()} == {"sweep.yaml", "sweep.h5"}
+    # mpirun kills its ranks a second after its own SIGTERM: on a busy machine the lock's owner may not have come to give it back.
+    left_over = {"sweep.h5.lock"} if ranks and number == signal.SIGTERM else set()
+    assert own_files(tmp_path) - left_over == {"sweep.yaml", "sweep.h5"}
 
 
 def test_sigterm_keeps_finished_units(reference, tmp_path):
