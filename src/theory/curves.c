@@ -244,8 +244,8 @@ static void step_activation(const iteration *it, int layer)
             dphi_dphi = it->dphi_dphi[p];
         } else if (!isnan(curves->one_minus_c[row])) {
             fill_pair(it, p, layer, &curves->one_minus_h[row], &dphi_dphi);
-        } else if (!isnan(eoc_pair_one_minus_c(a, b, NAN))) {
-            eoc_pair_fill(it->e, a, b, eoc_pair_one_minus_c(a, b, NAN), &curves->one_minus_h[row], &dphi_dphi);
+        } else {
+            eoc_zero_pair_fill(it->e, a, b, &curves->one_minus_h[row], &dphi_dphi);
         }
         it->dphi_dphi[p] = dphi_dphi;
         curves->pair_slopes[row] = times(curves->pair_slopes[row - 1], dphi_dphi);

@@ -15,8 +15,6 @@
 #include "eoc/activation.h"
 #include "eoc/quadrature.h"
 
-#include <math.h>
-
 enum { EOC_MAX_HERMITE = 384, EOC_PAIR_TABLE = 32 };
 
 typedef struct eoc_tails eoc_tails;
@@ -98,14 +96,6 @@ bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double o
 enum { EOC_WORTH_A_TABLE = 64 };
 void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 
-/* 1 - c for eoc_pair_fill. A signal that is zero has no correlation, and none is needed: phi(0) is as it is. NaN where
- * the activations have none either. */
-static inline double eoc_pair_one_minus_c(const eoc_moments *m1, const eoc_moments *m2, double one_minus_c)
-{
-    const bool known = m1->log_phi2 > -INFINITY && m2->log_phi2 > -INFINITY;
-    return isnan(one_minus_c) && known ? 1.0 : one_minus_c;
-}
-
 /* Chebyshev coefficients, in the root of 1 - c within `half` of `middle`, of (1 - feature c)/(1 - c) and of E[dphi
  * dphi] at two given variances. */
 enum { EOC_PAIR_WINDOW = 10 };
@@ -133,6 +123,11 @@ bool eoc_pair_window_fill(const eoc_pair_window *window, double one_minus_c, dou
  */
 void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    double *one_minus_feature_c, double *dphi_dphi);
+
+/* Likewise where one of the signals is zero, or both, and there is no correlation: phi(0) and dphi(0) are as they are.
+ * The first is NaN where phi(0) is 0. */
+void eoc_zero_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double *one_minus_feature_c,
+                        double *dphi_dphi);
 
 /* 1 - E[dphi(u1) dphi(u2)]/sqrt(E[dphi(u1)^2] E[dphi(u2)^2]) given that expectation: keeps its digits where it is
  * small. */

@@ -206,6 +206,22 @@ void eoc_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments
     }
 }
 
+void eoc_zero_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double *one_minus_feature_c,
+                        double *dphi_dphi)
+{
+    if (one_minus_feature_c && (m1->log_phi2 == -INFINITY || m2->log_phi2 == -INFINITY)) {
+        *one_minus_feature_c = NAN;
+        one_minus_feature_c = NULL;
+    }
+    if (dphi_dphi && (m1->mu_1 == 0.0 || m2->mu_1 == 0.0)) {
+        *dphi_dphi = 0.0; /* at a kink dphi is 0, which quadrature near it does not say */
+        dphi_dphi = NULL;
+    }
+    if (one_minus_feature_c || dphi_dphi) {
+        eoc_pair_fill(e, m1, m2, 1.0, one_minus_feature_c, dphi_dphi);
+    }
+}
+
 /* Half the square of what dphi differs by. */
 static void gap_row(double u1, const double *y, const double *u2, double *f, size_t n, void *context)
 {

@@ -342,11 +342,12 @@ static void fill_diagonals(eoc_spatial_map *map, int from, int to)
             const eoc_moments *a = eoc_site_moments(map, d->a * map->positions + p);
             const eoc_moments *b = eoc_site_moments(map, d->b * map->positions + other);
             map->slopes[at] = sqrt(a->mu_1) * sqrt(b->mu_1);
-            map->one_minus_h[at] = NAN;
-            const double one_minus_c = eoc_pair_one_minus_c(a, b, map->one_minus_c[at]);
-            if (!isnan(one_minus_c)) {
-                const bool wanted = d->shift == 0; /* gradients at different positions are uncorrelated */
-                eoc_pair_fill(map->e, a, b, one_minus_c, &map->one_minus_h[at], wanted ? &map->slopes[at] : NULL);
+            double *const slope =
+                d->shift == 0 ? &map->slopes[at] : NULL; /* gradients at other positions: uncorrelated */
+            if (isnan(map->one_minus_c[at])) {
+                eoc_zero_pair_fill(map->e, a, b, &map->one_minus_h[at], slope);
+            } else {
+                eoc_pair_fill(map->e, a, b, map->one_minus_c[at], &map->one_minus_h[at], slope);
             }
         }
     }

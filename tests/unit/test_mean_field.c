@@ -904,6 +904,26 @@ static void unknown_is_not_zero(void **state)
     assert_true(isfinite(out.log_q[0]) && isnan(out.log_weight_gradient_q[0]));
 }
 
+/* Of tanh, 0 at 0: no correlation of activations, but dphi(0) = 1, and the cosine of gradients is
+ * E[dphi]/sqrt(E[dphi^2]) of the other input, here by the trapezoidal rule. */
+static void gradients_beside_zero(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("tanh");
+    const double variances[] = {0.0, 3.0}, sigma_w2 = 2.0;
+    const int layer = 1;
+    read_out out;
+    run_pair(&act, sigma_w2, 0.0, variances, 0.7, 1, &layer, 1, &out);
+    double mean = 0.0, square = 0.0, weights = 0.0;
+    for (int i = -900; i <= 900; i++) {
+        const double z = 0.01 * i, weight = exp(-0.5 * z * z), t = tanh(sqrt(sigma_w2 * 3.0) * z), slope = 1.0 - t * t;
+        mean += weight * slope;
+        square += weight * slope * slope;
+        weights += weight;
+    }
+    CHECK_NEAR(out.gradient_c[0], mean / weights / sqrt(square / weights), 1e-11);
+}
+
 /* linear: dE_a/dz^l = W^T ... v, so the sum over pairs is sigma_w2^(L-1) |x_0 + x_1|^2/N, whatever the layer. */
 static void linear_weight_gradient(void **state)
 {
@@ -1026,6 +1046,7 @@ int main(void)
         cmocka_unit_test(zero_beside_another),
         cmocka_unit_test(zero_beside_any_length),
         cmocka_unit_test(unknown_is_not_zero),
+        cmocka_unit_test(gradients_beside_zero),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
         cmocka_unit_test(small_differences_keep_their_digits),
