@@ -49,16 +49,22 @@ void eoc_moments_expand(eoc_expectations *e, double greatest_c, eoc_moments *m)
     m->hermite[1] = sum_of(f, e->psi[1], n);
     double residual = 1.0 - m->hermite[0] * m->hermite[0] - m->hermite[1] * m->hermite[1];
     double slope_residual = 1.0 - slope_scale * m->hermite[1] * m->hermite[1];
+    /* Beside the series of another length, which may be longer, the terms themselves must have ended, and not only what
+     * is left of their squares. */
+    static const double ENDED = 1e-12;
+    double before = INFINITY;
     int num = 2;
     for (; num < most; num++) {
         const double a = hermite_step(e->rule->z, f, e->psi[(num - 1) % 2], e->psi[num % 2], n, num - 1);
         m->hermite[num] = odd && num % 2 == 0 ? 0.0 : a;
         residual -= m->hermite[num] * m->hermite[num];
         slope_residual -= slope_scale * num * m->hermite[num] * m->hermite[num];
-        if (residual < 1e-14 && slope_residual < 3e-13) {
+        const double term = fabs(a) * sqrt(slope_scale * num);
+        if (residual < 1e-14 && slope_residual < 3e-13 && fmax(term, before) <= ENDED) {
             num++;
             break;
         }
+        before = term;
     }
     m->num_hermite = num;
     m->residual = residual < 1e-14 ? 0.0 : residual;

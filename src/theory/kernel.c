@@ -39,16 +39,37 @@ static void read_layer(eoc_curves *const curves[3], int layer, kernel_layer *out
     eoc_curves_fill(curves[2], layer, &layer, 1, -1.0, &rows);
 }
 
+/* r = Theta/K of one input, value exp(log_scale): it grows with the gradients, beyond any double. */
+typedef struct {
+    double value, log_scale;
+} kernel_growth;
+
+/* r <- 1 + share r */
+static void grow(kernel_growth *r, double share)
+{
+    static const double STEP = 1e200;
+    r->value = exp(-r->log_scale) + share * r->value;
+    if (r->value > STEP) {
+        r->value /= STEP;
+        r->log_scale += log(STEP);
+    } else if (r->log_scale > 0.0 && r->value < 1.0 / STEP) {
+        r->value *= STEP;
+        r->log_scale -= log(STEP);
+    }
+}
+
 /*
  * 1 - ratio from shares: Theta = K + T of each input has the shares a = K/Theta = 1/r and b = T/Theta, and ratio =
  * sqrt(a1 a2) c + sqrt(b1 b2) ratio_before cosine, of which nothing cancels when taken from 1 share by share.
  */
-static double next_one_minus_ratio(const double r[2], double one_minus_c, double one_minus_before, double slope_gap)
+static double next_one_minus_ratio(const kernel_growth r[2], double one_minus_c, double one_minus_before,
+                                   double slope_gap)
 {
     double a[2], b[2]; /* roots of the shares */
     for (int i = 0; i < 2; i++) {
-        a[i] = sqrt(1.0 / r[i]);
-        b[i] = sqrt((r[i] - 1.0) / r[i]);
+        const double one = exp(-r[i].log_scale);
+        a[i] = sqrt(one / r[i].value);
+        b[i] = sqrt((r[i].value - one) / r[i].value);
     }
     const double unlike = 0.5 * ((a[0] - a[1]) * (a[0] - a[1]) + (b[0] - b[1]) * (b[0] - b[1]));
     const double past = one_minus_before + (1.0 - one_minus_before) * slope_gap;
@@ -80,14 +101,15 @@ eoc_status eoc_kernel_fill(const eoc_activation *act, double sigma_w2, double si
     assert(depth >= 1 && sigma_w2 >= 0.0 && sigma_b2 >= 0.0);
     eoc_curves *curves[3] = {NULL, NULL, NULL}; /* of either input alone, and of the pair */
     const eoc_status status = curves_create(act, sigma_w2, sigma_b2, variances, correlation, depth, curves);
-    double r[2] = {1.0, 1.0}, one_minus_ratio = 0.0; /* r = Theta/K */
+    kernel_growth r[2] = {{0.0, 0.0}, {0.0, 0.0}};
+    double one_minus_ratio = 0.0;
     for (int layer = 1; layer <= depth && status == EOC_OK; layer++) {
         kernel_layer here;
         double log_theta[2];
         read_layer(curves, layer, &here);
         for (int i = 0; i < 2; i++) {
-            r[i] = layer > 1 ? 1.0 + r[i] * eoc_curves_share(curves[i], 0, layer) : 1.0;
-            log_theta[i] = here.log_q[i] + log(r[i]);
+            grow(&r[i], layer > 1 ? eoc_curves_share(curves[i], 0, layer) : 0.0);
+            log_theta[i] = here.log_q[i] + log(r[i].value) + r[i].log_scale;
             put(rows->log_diagonal[i], layer, log_theta[i]);
         }
         const double slope_gap = layer > 1 ? eoc_curves_slope_gap(curves[2], 0, layer - 1) : 0.0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rules.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -119,6 +120,51 @@ static void fill_adaptive_pair(eoc_expectations *e, const eoc_moments *m1, const
     }
 }
 
+/* c = -1, where u2 = -u1 but for its length: one integral over u1, which is even where phi has a symmetry. */
+static void fill_opposite_pair(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2,
+                               double *one_minus_feature_c, double *dphi_dphi)
+{
+    enum { MAX_LEVEL = 6 };
+    if (m2->q > m1->q) { /* nodes as close as the longer input wants them */
+        const eoc_moments *const longer = m2;
+        m2 = m1;
+        m1 = longer;
+    }
+    const eoc_activation_kind *kind = e->act.kind;
+    const double scale_1 = exp(-0.5 * m1->log_phi2), scale_2 = exp(-0.5 * m2->log_phi2), root = sqrt(m2->q);
+    for (int level = 0;; level++) {
+        eoc_expectations_place(e, m1->q, 9.0, 1.5, level, true);
+        const size_t n = e->rule->num_nodes;
+        double *const u2 = e->psi[0], *const f = e->psi[1];
+        for (size_t i = 0; i < n; i++) {
+            u2[i] = -root * e->rule->z[i];
+        }
+        double error = 0.0;
+        if (one_minus_feature_c) {
+            kind->phi_many(u2, f, n, e->act.parameters);
+            for (size_t i = 0; i < n; i++) {
+                const double difference = scale_1 * e->phi[i] - scale_2 * f[i];
+                f[i] = 0.5 * difference * difference;
+            }
+            const eoc_expectation apart = eoc_quadrature_sum(e->rule, f);
+            *one_minus_feature_c = apart.value;
+            error = fmax(error, apart.error);
+        }
+        if (dphi_dphi) {
+            kind->dphi_many(u2, f, n, e->act.parameters);
+            for (size_t i = 0; i < n; i++) {
+                f[i] *= e->dphi[i];
+            }
+            const eoc_expectation slopes = eoc_quadrature_sum(e->rule, f);
+            *dphi_dphi = slopes.value;
+            error = fmax(error, slopes.error / (sqrt(m1->mu_1) * sqrt(m2->mu_1)));
+        }
+        if (!(error > 1e-12) || level >= MAX_LEVEL) {
+            return;
+        }
+    }
+}
+
 bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c)
 {
     return m->regime != EOC_REGIME_GENERAL || eoc_lattice_serves(e, m, one_minus_c) ||
@@ -128,6 +174,10 @@ bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double o
 void eoc_direct_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                           double *one_minus_feature_c, double *dphi_dphi)
 {
+    if (2.0 - one_minus_c <= 8.0 * DBL_EPSILON) {
+        fill_opposite_pair(e, m1, m2, one_minus_feature_c, dphi_dphi);
+        return;
+    }
     eoc_pair_values values;
     if (m1->log_q == m2->log_q &&
         (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values) ||

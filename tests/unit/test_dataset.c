@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 /* Every test works in a folder of its own, so that names are looked for there alone. */
-static char folder[64];
+static char folder[512];
 
 static int begin(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/eoc_test_dataset_XXXXXX");
+    const char *of_user = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/eoc_test_dataset_XXXXXX", of_user && *of_user ? of_user : P_tmpdir);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     unsetenv("EOC_DATA_PATH");
     return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
@@ -25,8 +26,8 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", folder);
+    char command[sizeof folder + 16];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
     return chdir("/") == 0 ? system(command) : -1;
 }
 

@@ -155,11 +155,30 @@ static void kinked_near_one(void **state)
     }
 }
 
+/* In the chaotic phase the kernel grows by chi_1 a layer, through all of a double's range and beyond it. */
+static void grows_without_bound(void **state)
+{
+    (void)state;
+    enum { LAYERS = 5000 };
+    static double diagonal[LAYERS], ratio[LAYERS];
+    const eoc_activation act = activation("tanh");
+    const double variances[] = {1.0, 1.0};
+    const eoc_kernel_rows rows = {.log_diagonal = {diagonal}, .ratio = ratio};
+    eoc_mean_field point;
+    assert_int_equal(eoc_mean_field_find(&act, 2.5, 0.0, 1.0, 0.6, &point), EOC_OK);
+    assert_int_equal(eoc_kernel_fill(&act, 2.5, 0.0, variances, 0.6, LAYERS, &rows), EOC_OK);
+    assert_true(diagonal[LAYERS - 1] > 720.0); /* exp of it is not a double */
+    for (int l = 200; l + 1 < LAYERS; l++) {
+        CHECK_NEAR(diagonal[l + 1] - diagonal[l], log(point.chi_1), 1e-11 * (1.0 + diagonal[l]));
+        assert_true(fabs(ratio[l]) <= 1.0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(near_one),           cmocka_unit_test(kinked_near_one), cmocka_unit_test(relu_closed_form),
-        cmocka_unit_test(linear_closed_form), cmocka_unit_test(erf_by_hand),
+        cmocka_unit_test(near_one),         cmocka_unit_test(kinked_near_one),    cmocka_unit_test(grows_without_bound),
+        cmocka_unit_test(relu_closed_form), cmocka_unit_test(linear_closed_form), cmocka_unit_test(erf_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

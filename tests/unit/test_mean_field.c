@@ -924,6 +924,50 @@ static void gradients_beside_zero(void **state)
     CHECK_NEAR(out.gradient_c[0], mean / weights / sqrt(square / weights), 1e-11);
 }
 
+/* Opposite inputs, c = -1: E[phi(u) phi(-u)] and E[dphi(u) dphi(-u)] by Simpson's rule on either side of the kink at 0;
+ * two lengths likewise. An odd phi keeps them opposite, and c may come out below -1 by rounding. */
+static void opposite_inputs(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gelu", "silu", "softplus", "sigmoid", "elu", "selu", "relu"};
+    enum { STEPS = 4000 };
+    for (size_t k = 0; k < 2 * sizeof names / sizeof names[0]; k++) {
+        const eoc_activation act = activation(names[k / 2]);
+        const double variances[] = {0.8, k % 2 ? 2.0 : 0.8}, sigma_w2 = 1.5, width = 10.0 / STEPS;
+        const double root_1 = sqrt(sigma_w2 * variances[0]), root_2 = sqrt(sigma_w2 * variances[1]);
+        double sums[6] = {0.0}; /* of phi phi', phi^2, phi'^2, and of the slopes */
+        for (int i = -STEPS; i <= STEPS; i++) {
+            const int j = i < 0 ? -i : i;
+            const double simpson = j == 0 ? 1.0 : j == STEPS ? 0.5 : j % 2 ? 2.0 : 1.0; /* 0 is the end of two rules */
+            const double z = i == 0 ? 0.0 : width * i, weight = simpson * exp(-0.5 * z * z);
+            for (int side = -1; side <= 1; side += 2) {
+                if (i != 0 && side != (i < 0 ? -1 : 1)) {
+                    continue;
+                }
+                const double at = i == 0 ? side * 1e-300 : z, half = i == 0 ? 0.5 : 1.0;
+                const double f = eoc_activation_phi(&act, root_1 * at), g = eoc_activation_phi(&act, -root_2 * at);
+                const double df = eoc_activation_dphi(&act, root_1 * at), dg = eoc_activation_dphi(&act, -root_2 * at);
+                const double terms[] = {f * g, f * f, g * g, df * dg, df * df, dg * dg};
+                for (int t = 0; t < 6; t++) {
+                    sums[t] += half * weight * terms[t];
+                }
+            }
+        }
+        const int layers[] = {1, 2};
+        read_out out;
+        run_pair(&act, sigma_w2, 0.0, variances, -1.0, 2, layers, 2, &out);
+        CHECK_NEAR(out.c[1], sums[0] / sqrt(sums[1] * sums[2]), 1e-10);
+        run_pair(&act, sigma_w2, 0.0, variances, -1.0, 1, layers, 1, &out);
+        CHECK_NEAR(out.gradient_c[0], sums[3] / sqrt(sums[4] * sums[5]), 1e-10);
+    }
+    const eoc_activation odd = activation("tanh");
+    const double variances[] = {1.0, 1.0};
+    const int layers[] = {10, 20};
+    read_out out;
+    run_pair(&odd, 1.5, 0.0, variances, -1.0 + 1e-13, 20, layers, 2, &out);
+    CHECK_NEAR(out.c[1], -1.0, 1e-9);
+}
+
 /* linear: dE_a/dz^l = W^T ... v, so the sum over pairs is sigma_w2^(L-1) |x_0 + x_1|^2/N, whatever the layer. */
 static void linear_weight_gradient(void **state)
 {
@@ -1047,6 +1091,7 @@ int main(void)
         cmocka_unit_test(zero_beside_any_length),
         cmocka_unit_test(unknown_is_not_zero),
         cmocka_unit_test(gradients_beside_zero),
+        cmocka_unit_test(opposite_inputs),
         cmocka_unit_test(linear_weight_gradient),
         cmocka_unit_test(deep_and_far_from_critical),
         cmocka_unit_test(small_differences_keep_their_digits),
