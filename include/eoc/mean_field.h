@@ -62,6 +62,10 @@ typedef struct {
                                             no_second_derivative, q_zero or q_diverges */
 } eoc_mean_field;
 
+/** Layers over which a difference falls by e where a layer multiplies it by `slope`: -1/log|slope|; inf where that is 1
+ * to the digits of a grid, NaN where it grows. */
+double eoc_depth_scale(double slope);
+
 /** All scalars NaN, and `status`: of a point outside theory, say. */
 eoc_mean_field eoc_mean_field_unknown(unsigned status);
 

@@ -166,7 +166,6 @@ typedef struct {
     eoc_fixed_point fixed[MAX_FIXED_POINTS];
     int num_fixed;
     eoc_cli_spectrum *spectrum; /* NULL: not asked for, or outside theory */
-    double log_lambda_max;      /* for lambda_max leaves the range of a double at great depth */
     eoc_decay decay;            /* of 1 - c on the critical line */
     struct {
         double log_diagonal, ratio, log_condition; /* of the tangent kernel of the two inputs at the last layer */
@@ -236,6 +235,9 @@ static eoc_status compute_point(const arguments *a, point *p)
     const eoc_network *n = &p->network;
     EOC_REQUIRE(p->has_width || !needs_width(&n->initializer), EOC_ERR_USAGE,
                 "--initializer %s needs --width: its weights are not scaled by it", n->initializer.kind->name);
+    EOC_REQUIRE(p->has_depth || eoc_layer_theory_depth(n) == 0, EOC_ERR_USAGE,
+                "--architecture %s goes by the depth and needs --depth, such as --depth 50",
+                p->sweep.grid.axes[EOC_AXIS_ARCHITECTURE].names[0]);
     p->layers = malloc(sizeof(int) * (size_t)n->depth);
     EOC_REQUIRE(p->layers, EOC_ERR_NOMEM, "out of memory");
     const int num_layers = eoc_layers_fill(&p->sweep.probe.layers, &p->sweep.grid.axes[EOC_AXIS_DEPTH], p->layers);
@@ -251,7 +253,7 @@ static eoc_status compute_point(const arguments *a, point *p)
     const eoc_status status = eoc_prediction_fill(prediction, n, &p->layout, &p->record);
     eoc_prediction_destroy(&prediction);
     EOC_TRY(status);
-    p->log_lambda_max = p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
+    p->decay.coefficient = p->kernel.log_diagonal = p->kernel.ratio = p->kernel.log_condition = NAN;
     p->scalars = eoc_mean_field_unknown(0);
     if (!eoc_network_in_theory(n)) {
         EOC_REQUIRE(
@@ -270,7 +272,6 @@ static eoc_status compute_point(const arguments *a, point *p)
         EOC_TRY(eoc_mean_field_decay(&n->activation, sigma_w2, q_star, &p->decay));
     }
     if (p->has_depth) {
-        p->log_lambda_max = *p->record.log_lambda_max;
         EOC_TRY(compute_kernel(p));
     }
     return a->spectrum ? compute_spectrum(p) : EOC_OK;
@@ -288,7 +289,8 @@ static void release_point(point *p)
 /* What is asked of a network's depth or width, and is not there without them. */
 static bool is_known(const point *p, const char *name)
 {
-    const bool of_depth = strcmp(name, "lambda_max") == 0 || strncmp(name, "log_jacobian_m", 14) == 0;
+    const bool of_depth = strcmp(name, "lambda_max") == 0 || strcmp(name, "log_lambda_max") == 0 ||
+                          strncmp(name, "log_jacobian_m", 14) == 0;
     return strcmp(name, "beta") == 0 ? p->has_width && p->has_depth : !of_depth || p->has_depth;
 }
 
@@ -373,7 +375,6 @@ static void print_json(const point *p)
             json_number(&j, v->name, is_known(p, v->name) ? *values_of(p, row) : NAN);
         }
     }
-    json_number(&j, "log_lambda_max", p->log_lambda_max);
     json_number(&j, "beta_per_depth_over_width", beta_per_layer(p));
     json_number(&j, "jacobian_variance_per_layer_gaussian", eoc_mean_field_jacobian_variance(&p->scalars, -1.0));
     json_number(&j, "jacobian_variance_per_layer_orthogonal", eoc_mean_field_jacobian_variance(&p->scalars, 0.0));
@@ -437,9 +438,9 @@ static void print_status(const point *p)
         label = "";
     } else if (!(status & disorder) && !isnan(chi_1)) {
         printf("%-30s %s\n", label,
-               chi_1 >= 1.0              ? "gradients grow with depth"
-               : *p->record.c_star < 1.0 ? "gradients vanish with depth"
-                                         : "ordered: inputs become alike, gradients vanish with depth");
+               chi_1 >= 1.0               ? "gradients grow with depth"
+               : *p->record.c_star == 1.0 ? "ordered: inputs become alike, gradients vanish with depth"
+                                          : "gradients vanish with depth");
         label = "";
     }
     for (size_t i = 0; i < sizeof flag_words / sizeof flag_words[0]; i++) {
@@ -587,7 +588,7 @@ static void print_table(const point *p)
         print_value("log tangent kernel condition", p->kernel.log_condition,
                     "log of its greater over its lesser eigenvalue for the pair");
         print_value("lambda_max", *r->lambda_max, "greatest squared singular value of the Jacobian at this depth");
-        print_value("log lambda_max", p->log_lambda_max, "its logarithm, where it is too large to print");
+        print_value("log lambda_max", *r->log_lambda_max, "its logarithm, where it is too large to print");
     }
     print_fixed_points(p);
     print_modes(p);

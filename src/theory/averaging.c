@@ -63,6 +63,5 @@ bool eoc_spatial_theory_covers(const eoc_network *network)
 
 double eoc_averaging_depth_scale(double slope, double eigenvalue)
 {
-    const double size = fabs(slope * eigenvalue);
-    return fabs(size - 1.0) <= EOC_CRITICAL_TOLERANCE ? INFINITY : -1.0 / log(size);
+    return eoc_depth_scale(slope * eigenvalue);
 }

@@ -220,6 +220,7 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
     *jacobian_variance = NAN;
     eoc_batch_sphere *sphere = NULL;
     EOC_TRY(eoc_batch_sphere_create(&law->passed, &b->norm, b->keep, num_inputs, &sphere));
+    static const double VANISHING = 1e-250;
     const double lifted = law->lift * input_variance;
     covariance z = {.q = lifted + law->bias, .spread = lifted, .mean = 0.0};
     if (fabs(b->skip) < 1.0) {
@@ -229,8 +230,15 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
             if (fabs(z.q - before.q) <= 1e-14 * z.q && fabs(z.spread - before.spread) <= 1e-14 * z.spread) {
                 break;
             }
+            if (z.q < VANISHING) { /* far below epsilon a layer is a constant factor */
+                break;
+            }
         }
         set_limits(law, &z, eoc_batch_sphere_at(sphere, spread_seen(law, &z)), num_inputs, point);
+        if (z.q < VANISHING) {
+            point->status |= EOC_THEORY_Q_ZERO;
+            point->q_star = 0.0;
+        }
     } else { /* every layer adds the same: c tends to that of what is added, gradients stop growing */
         const eoc_norm exact = {.rule = b->norm.rule, .gamma = b->norm.gamma, .beta = b->norm.beta, .epsilon = 0.0};
         eoc_batch_sphere_destroy(&sphere);

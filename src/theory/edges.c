@@ -233,7 +233,7 @@ eoc_status eoc_mean_field_log_lambda_max(const eoc_activation *act, double sigma
                                          double s_1, double *log_lambda_max)
 {
     assert(depth >= 1);
-    *log_lambda_max = NAN;
+    *log_lambda_max = sigma_w2 == 0.0 ? -INFINITY : NAN;
     if (!isfinite(q_star) || sigma_w2 == 0.0) {
         return EOC_OK;
     }

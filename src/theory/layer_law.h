@@ -37,9 +37,6 @@ double eoc_layer_law_spread(const eoc_layer_law *law, double mu_1, double mu_2);
  */
 bool eoc_layer_law_slopes_are_free(const eoc_layer_law *law);
 
-/* -1/log|slope|; inf where it is 1 to the digits of a grid. */
-double eoc_layer_depth_scale(double slope);
-
 /* How a kind of layers is described: a row of the table in layer_theory.c. */
 typedef struct {
     const char *name;

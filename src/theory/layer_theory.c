@@ -107,12 +107,6 @@ bool eoc_layer_law_slopes_are_free(const eoc_layer_law *law)
     return law->block.skip == 0.0 || law->block.matrix_before || alike;
 }
 
-double eoc_layer_depth_scale(double slope)
-{
-    const double size = fabs(slope);
-    return fabs(size - 1.0) <= EOC_CRITICAL_TOLERANCE ? INFINITY : -1.0 / log(size);
-}
-
 /* -- curves -- */
 
 eoc_status eoc_layer_theory_create(const eoc_network *network, const eoc_theory_inputs *inputs, int max_depth,

@@ -20,10 +20,13 @@ const char *eoc_theory_flag_name(int index)
     return names[index];
 }
 
-static double depth_scale(double slope)
+double eoc_depth_scale(double slope)
 {
     const double size = fabs(slope);
-    return fabs(size - 1.0) <= EOC_CRITICAL_TOLERANCE ? INFINITY : -1.0 / log(size);
+    if (fabs(size - 1.0) <= EOC_CRITICAL_TOLERANCE) {
+        return INFINITY;
+    }
+    return size < 1.0 ? -1.0 / log(size) : NAN;
 }
 
 static bool is_critical(double product)
@@ -86,14 +89,14 @@ static void find_scale_invariant(const eoc_expectations *e, double sigma_w2, dou
         out->xi_q = INFINITY;
     } else if (growth < 1.0 && !is_critical(growth)) {
         out->q_star = sigma_b2 / (1.0 - growth);
-        out->xi_q = depth_scale(growth);
+        out->xi_q = eoc_depth_scale(growth);
         if (sigma_b2 == 0.0) {
             out->status |= EOC_THEORY_Q_ZERO;
         } else {
             out->status &= ~(unsigned)(EOC_THEORY_XI_INFINITE | EOC_THEORY_C_ANY);
             out->c_star = 1.0;
             out->chi_c = growth;
-            out->xi_c = depth_scale(growth);
+            out->xi_c = eoc_depth_scale(growth);
         }
     } else if (sigma_b2 == 0.0 && q_1 == 0.0) {
         out->status |= EOC_THEORY_Q_ZERO;
@@ -186,7 +189,7 @@ static void find_c(eoc_expectations *e, eoc_moments *m, double sigma_w2, double 
         out->c_star = 1.0 - one_minus_c;
         out->chi_c = sigma_w2 * dphi_dphi;
     }
-    out->xi_c = depth_scale(out->chi_c);
+    out->xi_c = eoc_depth_scale(out->chi_c);
     if (isinf(out->xi_c)) {
         out->status |= EOC_THEORY_XI_INFINITE;
     }
@@ -213,7 +216,7 @@ static void find_at(eoc_expectations *e, double sigma_w2, double sigma_b2, const
     out->mu_2 = m.mu_2;
     out->chi_1 = sigma_w2 * m.mu_1;
     out->chi_q = root->chi_q;
-    out->xi_q = depth_scale(out->chi_q);
+    out->xi_q = eoc_depth_scale(out->chi_q);
     out->length_map_second_derivative = 0.25 * sigma_w2 * m.phi2_z4 * exp(m.log_phi2 - 2.0 * m.log_q);
     if (root->touches) {
         out->status |= EOC_THEORY_Q_HALF_STABLE;
@@ -227,7 +230,7 @@ static void find_zero(const eoc_expectations *e, double sigma_w2, eoc_mean_field
     out->status |= EOC_THEORY_Q_ZERO;
     out->q_star = 0.0;
     set_homogeneous_limit(e->slope_zero, sigma_w2, 0.0, out);
-    out->xi_q = depth_scale(out->chi_q);
+    out->xi_q = eoc_depth_scale(out->chi_q);
     if (is_critical(out->chi_q)) {
         out->status |= EOC_THEORY_Q_MARGINAL;
         out->xi_q = INFINITY;

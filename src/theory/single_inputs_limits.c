@@ -83,7 +83,7 @@ static void find_c(c_context *c, eoc_mean_field *out)
 
 static void set_depth_scale_of_c(eoc_mean_field *out)
 {
-    out->xi_c = eoc_layer_depth_scale(out->chi_c);
+    out->xi_c = eoc_depth_scale(out->chi_c);
     if (isinf(out->xi_c)) {
         out->status |= EOC_THEORY_XI_INFINITE;
     }
@@ -191,7 +191,7 @@ static eoc_status find_like_plain(const eoc_layer_law *law, eoc_feature_map *map
     }
     out->length_map_second_derivative *= rest * law->before;
     out->manifold_curvature = b->keep == 1.0 && b->skip == 0.0 && !b->matrix_before ? out->manifold_curvature : NAN;
-    out->xi_q = eoc_layer_depth_scale(out->chi_q);
+    out->xi_q = eoc_depth_scale(out->chi_q);
     set_depth_scale_of_c(out);
     return EOC_OK;
 }
@@ -235,6 +235,23 @@ static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, do
     return fabs(1.0 - one_minus_c) < 1e-15 ? 0.0 : 1.0 - one_minus_c;
 }
 
+static bool adds_nothing(const eoc_layer_law *law)
+{
+    return law->block.branch == 0.0 || (law->behind == 0.0 && law->bias_behind == 0.0);
+}
+
+/* The stream is the skip alone: the map of c is the identity. */
+static void set_skip_alone(double skip2, double q_1, eoc_mean_field *out)
+{
+    *out = eoc_mean_field_unknown(EOC_THEORY_C_ANY | EOC_THEORY_XI_INFINITE);
+    out->status |= skip2 == 1.0 ? EOC_THEORY_Q_LINE : skip2 < 1.0 ? EOC_THEORY_Q_ZERO : EOC_THEORY_Q_DIVERGES;
+    out->q_star = skip2 == 1.0 ? q_1 : skip2 < 1.0 ? 0.0 : INFINITY;
+    out->chi_1 = out->chi_q = skip2;
+    out->chi_c = 1.0;
+    out->xi_q = eoc_depth_scale(skip2);
+    out->xi_c = INFINITY;
+}
+
 static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double q_1, eoc_mean_field *out)
 {
     const eoc_block *b = &law->block;
@@ -249,14 +266,8 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
         out->q_star = 0.0;
         return;
     }
-    if (b->branch == 0.0 || (law->behind == 0.0 && law->bias_behind == 0.0)) { /* nothing is added */
-        out->status |= EOC_THEORY_C_ANY | EOC_THEORY_XI_INFINITE;
-        out->status |= skip2 == 1.0 ? EOC_THEORY_Q_LINE : EOC_THEORY_Q_DIVERGES;
-        out->q_star = skip2 == 1.0 ? q_1 : INFINITY;
-        out->chi_1 = out->chi_q = skip2;
-        out->chi_c = 1.0;
-        out->xi_q = skip2 == 1.0 ? INFINITY : NAN;
-        out->xi_c = INFINITY;
+    if (adds_nothing(law)) {
+        set_skip_alone(skip2, q_1, out);
         return;
     }
     out->status |= EOC_THEORY_Q_DIVERGES;
@@ -311,6 +322,10 @@ static eoc_status find(const eoc_layer_law *law, eoc_feature_map *map, double q_
         find_growing(law, map, q_1, out);
         return EOC_OK;
     }
+    if (b->skip != 0.0 && adds_nothing(law)) {
+        set_skip_alone(b->skip * b->skip, q_1, out);
+        return EOC_OK;
+    }
     if (b->norm.rule == EOC_NORM_NONE && !means) {
         return find_like_plain(law, map, q_1, out);
     }
@@ -332,7 +347,7 @@ static eoc_status find(const eoc_layer_law *law, eoc_feature_map *map, double q_
         return EOC_OK;
     }
     set_at(law, map, &stream, out);
-    out->xi_q = eoc_layer_depth_scale(out->chi_q);
+    out->xi_q = eoc_depth_scale(out->chi_q);
     set_depth_scale_of_c(out);
     return EOC_OK;
 }

@@ -298,6 +298,56 @@ static void crelu_is_linear_or_relu(void **state)
     assert_false(limits.point.status & EOC_THEORY_PARTIAL);
 }
 
+/* Lengths that grow have no depth scale; a stream to which nothing is added keeps its correlation. */
+static void what_does_not_settle(void **state)
+{
+    (void)state;
+    const eoc_network dropped = network_of("fully_connected(keep=0.5)", "relu", "gaussian", 2.0, 0.0);
+    const eoc_mean_field d = limits_of(&dropped).point;
+    assert_true(isinf(d.q_star) && isnan(d.xi_q) && d.xi_c > 0.0);
+    CHECK_RELATIVE(d.chi_q, 2.0, 1e-12);
+    const double skips[] = {0.5, 1.0, 2.0}, lengths[] = {0.0, 2.0, INFINITY}; /* q^1 = sigma_w^2 */
+    for (int i = 0; i < 3; i++) {
+        char spelling[64];
+        snprintf(spelling, sizeof spelling, "residual(skip=%g, branch=0)", skips[i]);
+        const eoc_network alone = network_of(spelling, "relu", "gaussian", 2.0, 0.0);
+        const eoc_mean_field m = limits_of(&alone).point;
+        assert_true(m.q_star == lengths[i] && isnan(m.c_star) && m.status & EOC_THEORY_C_ANY && isinf(m.xi_c));
+        CHECK_NEAR(m.chi_1, skips[i] * skips[i], 0.0);
+        assert_true(skips[i] < 1.0 ? m.xi_q == 1.0 / log(4.0) : skips[i] > 1.0 ? isnan(m.xi_q) : isinf(m.xi_q));
+    }
+}
+
+/* Far below epsilon batch normalization is a division by its root, and a layer of relu a constant factor: the limits
+ * are what the curves, layer by layer, end up with. */
+static void vanishing_below_epsilon(void **state)
+{
+    (void)state;
+    enum { B = 8, DEPTH = 30 };
+    const eoc_network n = network_of("fully_connected(normalization=batch, epsilon=100)", "relu", "gaussian", 1.5, 0.0);
+    static const double one = 1.0, all = B;
+    static const eoc_theory_pair pair = {.correlation = 0.0, .count = (double)B * (B - 1)};
+    const eoc_theory_inputs inputs = {
+        .num_variances = 1, .variances = &one, .counts = &all, .num_pairs = 1, .pairs = &pair};
+    eoc_layer_theory *theory = NULL;
+    assert_int_equal(eoc_layer_theory_create(&n, &inputs, DEPTH, &theory), EOC_OK);
+    eoc_layer_limits limits;
+    assert_int_equal(eoc_layer_theory_limits(theory, &n, &limits), EOC_OK);
+    double log_q[2], log_gradient_q[2], c[2];
+    const int layers[] = {DEPTH - 1, DEPTH};
+    eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q, .c = c};
+    eoc_layer_theory_fill(theory, &n, layers, 2, &rows);
+    eoc_layer_theory_destroy(&theory);
+    assert_true(limits.point.q_star == 0.0 && limits.point.status & EOC_THEORY_Q_ZERO);
+    CHECK_NEAR(limits.point.c_star, c[1], 1e-9);
+    const int before[] = {15, 16}; /* gradients between two layers in the middle of the network */
+    eoc_curve_rows middle = {.log_gradient_q = log_gradient_q};
+    assert_int_equal(eoc_layer_theory_create(&n, &inputs, DEPTH, &theory), EOC_OK);
+    eoc_layer_theory_fill(theory, &n, before, 2, &middle);
+    eoc_layer_theory_destroy(&theory);
+    CHECK_RELATIVE(limits.point.chi_1, exp(log_gradient_q[0] - log_gradient_q[1]), 1e-9);
+}
+
 static void what_is_not_covered(void **state)
 {
     (void)state;
@@ -321,6 +371,7 @@ int main(void)
         cmocka_unit_test(erf_residual_is_subexponential), cmocka_unit_test(erf_residual_limits),
         cmocka_unit_test(dropout_has_no_critical_point),  cmocka_unit_test(layer_normalization_fixes_the_length),
         cmocka_unit_test(crelu_is_linear_or_relu),        cmocka_unit_test(what_is_not_covered),
+        cmocka_unit_test(what_does_not_settle),           cmocka_unit_test(vanishing_below_epsilon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
