@@ -7,6 +7,7 @@
 #include "eoc/text.h"
 #include "eoc/vecmath.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +16,20 @@ typedef struct {
     const char *name;
     eoc_command_function *run;
     const char *summary;
+    bool once; /* writes a file without MPI: of several processes that mpirun or srun started the first does it */
 } command;
 
 static const command commands[] = {
-    {"run", eoc_cli_run, "work through a sweep file: alone, under mpirun, or under srun; goes on where it stopped"},
-    {"plan", eoc_cli_plan, "what a sweep will cost: time on so many ranks, memory, file size, --time for Slurm"},
-    {"status", eoc_cli_status, "how far a result file is, also while it is being written"},
-    {"merge", eoc_cli_merge, "join result files: the parts of a sweep, or a finished file into a larger sweep"},
-    {"theory", eoc_cli_theory, "mean-field theory alone: of a sweep to a file, or of one point to the screen"},
-    {"critical", eoc_cli_critical, "the edge of chaos of an activation: weight and bias variance, gain, stability"},
-    {"advise", eoc_cli_advise, "which initializer for an activation, width and depth, and why"},
-    {"list", eoc_cli_list, "every activation, initializer, architecture, ... with its formula and source"},
+    {"run", eoc_cli_run, "work through a sweep file: alone, under mpirun, or under srun; goes on where it stopped",
+     false},
+    {"plan", eoc_cli_plan, "what a sweep will cost: time on so many ranks, memory, file size, --time for Slurm", false},
+    {"status", eoc_cli_status, "how far a result file is, also while it is being written", false},
+    {"merge", eoc_cli_merge, "join result files: the parts of a sweep, or a finished file into a larger sweep", true},
+    {"theory", eoc_cli_theory, "mean-field theory alone: of a sweep to a file, or of one point to the screen", true},
+    {"critical", eoc_cli_critical, "the edge of chaos of an activation: weight and bias variance, gain, stability",
+     false},
+    {"advise", eoc_cli_advise, "which initializer for an activation, width and depth, and why", false},
+    {"list", eoc_cli_list, "every activation, initializer, architecture, ... with its formula and source", false},
 };
 
 enum { NUM_COMMANDS = sizeof commands / sizeof commands[0] };
@@ -112,6 +116,9 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < NUM_COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
+            if (commands[i].once && eoc_cli_launched_rank() > 0) {
+                return EXIT_DONE;
+            }
             char name[32];
             snprintf(name, sizeof name, "eoc %s", commands[i].name);
             argv[1] = name;

@@ -92,10 +92,12 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "SWEEP.yaml\n--activation NAME --weight-variance NUMBER",
-    .doc = "Mean-field theory alone: of a whole sweep to a file, or of one point to the screen. Needs no MPI.\n\n"
-           "  eoc theory jobs/tanh-phase-diagram.yaml\n"
-           "  eoc theory --activation tanh --weight-variance 1.5 --bias-variance 0.05\v"
-           "The file holds the theory group of a run of the same sweep, bit for bit, and opens like any other."};
+    .doc =
+        "Mean-field theory alone: of a whole sweep to a file, or of one point to the screen. Needs no MPI; of several "
+        "processes under mpirun the first does it.\n\n"
+        "  eoc theory jobs/tanh-phase-diagram.yaml\n"
+        "  eoc theory --activation tanh --weight-variance 1.5 --bias-variance 0.05\v"
+        "The file holds the theory group of a run of the same sweep, bit for bit, and opens like any other."};
 
 /* -- a sweep's theory -- */
 
@@ -144,8 +146,8 @@ static int write_sweep(const arguments *a, const char *info)
     if (status != EOC_OK) {
         fprintf(stderr, "eoc: %s\n", eoc_status_why());
     } else {
-        fprintf(stderr, "eoc: theory of %lld points (%lld distinct maps) in %s\n", (long long)s.points,
-                (long long)s.maps, output.data);
+        fprintf(stderr, "eoc: theory of %lld point%s (%lld distinct map%s) in %s\n", (long long)s.points,
+                s.points == 1 ? "" : "s", (long long)s.maps, s.maps == 1 ? "" : "s", output.data);
     }
     eoc_text_clear(&output);
     eoc_sweep_clear(&sweep);

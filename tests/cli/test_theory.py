@@ -10,7 +10,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from conftest import GRID, POINT, PROGRAM, TESTS, assert_quiet, datasets, dimensions, eoc, run, sentences, write_sweep
+from conftest import GRID, POINT, PROGRAM, TESTS, assert_quiet, datasets, dimensions, eoc, own_files, run, sentences, write_sweep
 
 ACTIVATIONS = "linear relu leaky_relu tanh hard_tanh erf sigmoid elu selu gelu silu softplus sin".split()
 
@@ -40,7 +40,12 @@ def answer(folder, *arguments):
     result = eoc(*arguments, "--json", cwd=folder, **BROKEN_MPI)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    return json.loads(result.stdout)
+    return json.loads(result.stdout, object_pairs_hook=object_of_unique_keys)
+
+
+def object_of_unique_keys(pairs):
+    assert len({key for key, _ in pairs}) == len(pairs), [key for key, _ in pairs]
+    return dict(pairs)
 
 
 def refused(result, *needles):
@@ -298,6 +303,15 @@ def test_theory_file_is_that_of_a_run(tmp_path):
         info = json.loads(b"".join(file["provenance/info"][0]).split(b"\0")[0])
         assert "eoc theory" in info["command"] and info["ended"] == "everything was done"
         assert not (file["theory/status"][()] & 1).any()  # not_computed
+
+
+def test_theory_under_mpirun(tmp_path):
+    """Of three processes one writes the file, and says so once."""
+    write_sweep(tmp_path / "sweep.yaml", SWEEP)
+    result = eoc("theory", "sweep.yaml", cwd=tmp_path, ranks=3)
+    assert result.returncode == 0, result.stderr
+    assert [line for line in result.stderr.splitlines() if line.startswith("eoc:")] == [result.stderr.splitlines()[0]]
+    assert own_files(tmp_path) == {"sweep.yaml", "sweep.theory.h5"}
 
 
 def test_theory_file_in_the_readers(tmp_path):
