@@ -71,7 +71,7 @@ typedef struct {
     double gradient_depth;
     double spread;    /* standard deviation of the squared singular values of J at this depth, over their mean; NaN of
                          residual layers and batch normalization, where it is not known */
-    double beta;      /* variance of log |gradient|^2 from width; NaN with orthogonal weights, and of those layers */
+    double beta;      /* variance of log |gradient|^2 from width; of orthogonal weights about; NaN of those layers */
     double mean_gain; /* (N mu)^2, mu the mean of an entry: 0 where that is zero */
     eoc_advice_verdict verdict;
 } eoc_advice_row;

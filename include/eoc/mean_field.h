@@ -117,6 +117,13 @@ eoc_status eoc_mean_field_fixed_points(const eoc_activation *act, double sigma_w
  *  Hanin & Nica 2020. */
 double eoc_mean_field_beta(const eoc_mean_field *point);
 
+/**
+ * Likewise of orthogonal weights, about: 3 (mu_2/mu_1^2 - 1), for of a unit vector E[u_i^4] = 3/(N (N + 2)) and the
+ * squares sum to 1. Lengths that fluctuate too, which this and the above leave out, add to it: measured over 1000
+ * networks of 100 layers of width 200, relu 1.57(7) beside 1.50, tanh 0.67(3) beside 0.51, gelu 3.2 beside 1.6.
+ */
+double eoc_mean_field_beta_orthogonal(const eoc_mean_field *point);
+
 /** Variance of the squared singular values of J a layer, mu_2/mu_1^2 - 1 - s_1; s_1 = -1 gaussian, 0 orthogonal.
  *  Pennington, Schoenholz & Ganguli 2017. */
 double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1);

@@ -226,7 +226,7 @@ static const char definitions[] =
     "gradients  layers in which the mean-square gradient changes by 10^6 at its limiting rate chi_1\n"
     "spread     standard deviation over mean of the squared singular values of the Jacobian at this depth\n"
     "beta       variance of log |gradient|^2 between networks of this width, about L/N: above 1 a single network is\n"
-    "           far from the averages here; not known with orthogonal weights\n"
+    "           far from the averages here; with orthogonal weights about that, without what lengths add\n"
     "mean       (N mu)^2 for entries of mean mu: growth of the mean square a layer, where features share a sign.\n"
     "           Such weights are outside mean-field theory: all units move together, as one; forward and gradient\n"
     "           are estimates that follow this common value.\n";
@@ -316,7 +316,7 @@ static void print_table(const eoc_advice *a, const char *activation, const char 
     if (is_of_layers(r)) {
         printf("%s, %s, ", r->architecture, r->activation ? r->activation : activation);
     }
-    printf("weight variance %.10g, bias variance %.10g)\n\n", r->effective_weight_variance, r->bias_variance);
+    printf("weight_variance %.10g, bias_variance %.10g)\n\n", r->weight_variance, r->bias_variance);
     wrapped(reason, 118);
     printf("\nPyTorch, for every layer m:  %s\n", torch);
     if (fabs(r->input_variance - 1.0) > 1e-9) {
@@ -373,7 +373,8 @@ static void write_json(const eoc_advice *a, const char *activation, const char *
     json_bool(j, "beyond_reach", a->beyond_reach);
     json_open(j, "recommendation", '{');
     json_text(j, "name", r->name);
-    json_number(j, "weight_variance", r->effective_weight_variance);
+    json_number(j, "weight_variance", r->weight_variance);
+    json_number(j, "effective_weight_variance", r->effective_weight_variance);
     json_number(j, "bias_variance", r->bias_variance);
     json_number(j, "q_star", a->q_star);
     json_number(j, "input_variance", r->input_variance);

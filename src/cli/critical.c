@@ -96,7 +96,13 @@ static eoc_status complete(const eoc_activation *act, line_point *p)
     if (!p->stays && at->q_star > 0.0) {
         EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, 0.99 * at->q_star, 0.0, &p->from_below));
     }
-    const bool touches = at->q_star > 0.0 && fabs(at->chi_q - 1.0) < 1e-7;
+    static const double TOUCHING = 1e-7;
+    bool touches = at->q_star > 0.0 && fabs(at->chi_q - 1.0) < TOUCHING;
+    if (touches) { /* the map curves away; where it does not, every length nearby is kept */
+        eoc_critical_point further;
+        EOC_TRY(eoc_critical_at_q(act, 1.1 * at->q_star, &further));
+        touches = fabs(further.chi_q - 1.0) >= TOUCHING;
+    }
     p->stability = eoc_cli_stability(at->chi_q, touches);
     if (at->q_star == 0.0 && !p->stays) {
         p->stability = "unstable"; /* slope 1 at q = 0, and the map leaves from there */

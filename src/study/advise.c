@@ -182,6 +182,7 @@ static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, 
         {!(r->log_forward_scale >= -MANY), EOC_VERDICT_SIGNAL_VANISHES},
         {r->log_forward_scale > MANY, EOC_VERDICT_SIGNAL_EXPLODES},
         {a->depth > r->signal_depth && r->point.chi_1 > 1.0, EOC_VERDICT_INPUTS_UNRELATED},
+        {a->depth > r->signal_depth && r->point.status & EOC_THEORY_Q_ZERO, EOC_VERDICT_SIGNAL_VANISHES},
         {a->depth > r->signal_depth, EOC_VERDICT_INPUTS_ALIKE},
         {!(r->log_gradient_scale >= -MANY), EOC_VERDICT_GRADIENTS_VANISH},
         {r->log_gradient_scale > MANY, EOC_VERDICT_GRADIENTS_EXPLODE},
@@ -221,7 +222,8 @@ static eoc_status fill_row(const eoc_activation *act, eoc_advice *a, eoc_advice_
     const double s_1 = r->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
     EOC_TRY(layers_of(act, a, r, s_1));
     depths_of(r);
-    r->beta = s_1 == 0.0 ? NAN : eoc_mean_field_beta(&r->point) * a->depth / a->width;
+    const double beta = s_1 == 0.0 ? eoc_mean_field_beta_orthogonal(&r->point) : eoc_mean_field_beta(&r->point);
+    r->beta = beta * a->depth / a->width;
     r->verdict = judge(act, a, r);
     return EOC_OK;
 }

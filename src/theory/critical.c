@@ -12,6 +12,7 @@ static const double LOG_GREATEST = 18.421;
 /* At sigma_b2 = 0 the line starts from q = 0, where rounding decides the sign of sigma_b2: look for others above
  * this. */
 static const double LOG_LEAST_RETURN = -7.0;
+static const double ROUNDING = 1e-13; /* of sigma_b2, beside q */
 
 static eoc_critical_point critical_at(eoc_expectations *e, double q_star)
 {
@@ -91,11 +92,12 @@ eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int cap
     }
     if (!act->kind->scale_invariant) {
         const double end = isfinite(e->bound2) ? fmin(LOG_GREATEST, log(1e3 + 10.0 * sigma_b2)) : LOG_GREATEST;
-        double x = sigma_b2 == 0.0 ? LOG_LEAST_RETURN : LOG_LEAST;
-        double f = critical_at(e, exp(x)).sigma_b2 - sigma_b2;
-        while (x < end) {
-            const double next = x + SCAN_STEP;
+        double x = NAN, f = NAN; /* the last that rounding cannot have made */
+        for (double next = sigma_b2 == 0.0 ? LOG_LEAST_RETURN : LOG_LEAST; next < end + SCAN_STEP; next += SCAN_STEP) {
             const double f_next = critical_at(e, exp(next)).sigma_b2 - sigma_b2;
+            if (fabs(f_next) <= ROUNDING * exp(next)) {
+                continue; /* hard_tanh is straight for all but exp(-1/(2 q)) of small signals */
+            }
             if ((f > 0.0) != (f_next > 0.0) && isfinite(f) && isfinite(f_next)) {
                 eoc_critical_point point = critical_at(e, exp(find_crossing(e, sigma_b2, x, f, next, f_next)));
                 point.sigma_b2 = fmax(point.sigma_b2, 0.0); /* where 0 is asked for rounding may say less */

@@ -376,6 +376,11 @@ double eoc_mean_field_beta(const eoc_mean_field *point)
     return 3.0 * point->mu_2 / (point->mu_1 * point->mu_1) - 1.0;
 }
 
+double eoc_mean_field_beta_orthogonal(const eoc_mean_field *point)
+{
+    return 3.0 * (point->mu_2 / (point->mu_1 * point->mu_1) - 1.0);
+}
+
 double eoc_mean_field_jacobian_variance(const eoc_mean_field *point, double s_1)
 {
     return point->mu_2 / (point->mu_1 * point->mu_1) - 1.0 - s_1;

@@ -425,6 +425,9 @@ def test_advice_beyond_the_reach_of_relu(tmp_path):
     assert "BatchNorm1d" in rows["batch_norm"]["pytorch"] and "x + L**-0.5" in rows["residual"]["pytorch"]
     shown = eoc("advise", "--activation", "relu", "--width", 512, "--depth", 200, cwd=tmp_path).stdout
     assert "* looks_linear" in shown and "Recommended: looks_linear (fully_connected, crelu" in shown
+    # As it is typed: what it prints back is at the critical point.
+    again = point(tmp_path, "crelu", got["recommendation"]["weight_variance"], 0, "--initializer", "looks_linear")
+    assert again["chi_1"] == pytest.approx(1, abs=1e-12) and got["recommendation"]["effective_weight_variance"] == 2
     shallow, _ = advice(tmp_path, "relu", 512, 20)
     assert not shallow["beyond_reach"] and "Residual" not in shallow["recommendation"]["reason"]
 

@@ -297,6 +297,10 @@ static void critical_points_at_the_ends(void **state)
     CHECK_NEAR(point.sigma_w2, 4.0, 1e-14);
     assert_int_equal(eoc_critical_find(&softplus, 0.05, 1, &point, &count), EOC_OK);
     assert_int_equal(count, 0);
+    /* Small signals see the straight part of hard_tanh: no other point than (1, 0) at q = 0, whatever rounding says. */
+    const eoc_activation hard = activation("hard_tanh");
+    assert_int_equal(eoc_critical_find(&hard, 0.0, 1, &point, &count), EOC_OK);
+    assert_int_equal(count, 1);
     /* tanh at q = 1e-4: published.md, golden values; in the limit sigma_b2 = (4/3) q^3, from phi = u - u^3/3. */
     assert_int_equal(eoc_critical_at_q(&tanh_, 1e-4, &point), EOC_OK);
     CHECK_RELATIVE(point.sigma_b2, 1.33253383165e-12, 2e-11);
