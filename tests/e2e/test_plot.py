@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / "tools"
 sys.path[:0] = [str(HERE), str(TOOLS)]
 
+import conftest  # noqa: E402
 import plot_sample  # noqa: E402
 from eoc_plot import critical, reduce, style  # noqa: E402
 from eoc_plot.cli import PICTURES, make_parser  # noqa: E402
@@ -205,6 +206,29 @@ def test_roots_do_not_cross_gaps():
     assert critical.roots(x, x - 2) == pytest.approx([2.0])
     assert critical.roots(x, x - 2.5) == pytest.approx([2.5])
     assert len(critical.roots(x, (x - 0.5) * (x - 3.5))) == 2
+    assert len(critical.roots(x, 0 * x)) == 0  # chi_1 = 1 all along is no crossing: residual tanh
+
+
+def test_lines_of_other_layers(tmp_path):
+    """tanh: dropout has no critical point (Schoenholz et al. 2017), so its xi_c is finite where chi_1 is 1; without it xi_c diverges there;
+    a residual stream has chi_1 = 1 at every weight variance, and no line."""
+    path = conftest.run(tmp_path, """
+grid: {activation: tanh, weight_variance: 'linspace(0.5, 4, 15)', bias_variance: 0.05, depth: 20, width: 20,
+       architecture: [fully_connected, fully_connected(keep=0.9), residual]}
+""")
+    drawn = figure("phase", path)
+    names = ["fully_connected", "fully_connected(keep=0.9)", "residual"]
+    panels = {axes.get_title(loc="left"): axes for axes in drawn.axes if axes.get_title(loc="left") in names}
+    assert list(panels) == names
+
+    def line(name, symbol):
+        return [drawn for drawn in panels[name].get_lines() if symbol in drawn.get_label()]
+    greatest = {name: max(np.nanmax(one.get_ydata()) for one in line(name, "xi_c")) for name in names[:2]}
+    with h5py.File(path) as file:
+        kept = file["theory/xi_c"][()][1].max()
+    assert greatest[names[0]] > 20 and greatest[names[1]] < 1.1 * kept < 6
+    assert line(names[0], "chi_1") and line(names[1], "chi_1") and not line("residual", "chi_1")
+    assert any("is 1 all over this grid" in text for text in texts(drawn))
 
 
 def test_a_jump_is_not_a_root(tmp_path):

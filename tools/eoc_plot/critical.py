@@ -71,6 +71,14 @@ def sign_changes(y):
     return np.flatnonzero(y[:-1] * y[1:] < 0)
 
 
+def isolated(zero):
+    """Zeros without a zero beside them: where a function is zero all along it crosses nothing."""
+    beside = np.zeros_like(zero)
+    beside[1:] |= zero[:-1]
+    beside[:-1] |= zero[1:]
+    return zero & ~beside
+
+
 def roots(x, y):
     """Where y(x) = 0, x ascending, by monotone cubic interpolation between the given values.
 
@@ -80,7 +88,7 @@ def roots(x, y):
     found = []
     for run in finite_runs(y):
         xs, ys = x[run], y[run]
-        found.extend(xs[ys == 0])
+        found.extend(xs[isolated(ys == 0)])
         if len(xs) < 2:
             continue
         slopes = monotone_slopes(xs, ys)

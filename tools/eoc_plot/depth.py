@@ -229,6 +229,6 @@ def finish_panel(axes, name, statistic, x, log):
         axes.set_yscale("log", nonpositive="clip")
     axes.set_xlabel(style.axis_label("layer"))
     axes.set_ylabel(statistic.label("l"))
-    axes.set_title(name, loc="left")
+    axes.set_title(style.wrapped(name), loc="left")
     axes.grid(True, color="0.92", linewidth=0.7)
     axes.set_axisbelow(True)

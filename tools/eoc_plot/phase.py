@@ -252,6 +252,17 @@ def draw_depth_scales(axes, curve, multiples, limits, symbol=r"\xi_c"):
                   label=rf"${factor_text(multiple)}{symbol}$", zorder=4, path_effects=style.halo(width=2.6))
 
 
+def poles_of_xi(result, row, critical_weights):
+    """Where xi_c diverges: at chi_1 = 1, unless something keeps inputs apart on its ordered side too, as dropout does."""
+    if "theory/c_star" not in result:
+        return critical_weights
+    weight = axis_values(result, row, "weight_variance")
+    chi = theory_over(result, row, "theory/chi_1", ("weight_variance",))
+    c_star = theory_over(result, row, "theory/c_star", ("weight_variance",))
+    alike = (chi < 1) & (np.abs(c_star - 1) < 1e-9) | np.isnan(c_star)
+    return [root for root in critical_weights if alike[np.argmin(np.where(chi < 1, np.abs(weight - root), np.inf))]]
+
+
 def draw_theory(result, row, all_axes, x, y, multiples, limits, effective):
     """The lines of the theory on the panels of a row; sentences for the small print."""
     if "weight_variance" not in (x, y) or "theory/chi_1" not in result:
@@ -264,7 +275,7 @@ def draw_theory(result, row, all_axes, x, y, multiples, limits, effective):
         draw_lines(axes, jumps, line_name(r"$\chi_1$ jumps past 1", jumps, effective), x == "weight_variance", JUMP_DASHES)
     if x == "weight_variance" and y in ("depth", "layer") and multiples and "theory/xi_c" in result:
         xi = theory_over(result, row, "theory/xi_c", ("weight_variance",))
-        curve = critical.depth_scale_curve(axis_values(result, row, x), xi, [root for root, _ in lines],
+        curve = critical.depth_scale_curve(axis_values(result, row, x), xi, poles_of_xi(result, row, [root for root, _ in lines]),
                                            [jump for jump, _ in jumps])
         for axes in all_axes:
             draw_depth_scales(axes, curve, multiples, limits)
@@ -277,6 +288,8 @@ def no_line_note(result, row, keep):
     where = f"{row.name}: " if row.name else ""
     if np.isnan(chi).all():
         return rf"Theory, {where}$\chi_1$ has no value here, so there is no critical line."
+    if np.nanmax(np.abs(chi - 1)) < 1e-9:
+        return rf"Theory, {where}$\chi_1$ is 1 all over this grid."
     return rf"Theory, {where}$\chi_1$ does not cross 1 on this grid ({np.nanmin(chi):.3g} to {np.nanmax(chi):.3g})."
 
 
@@ -404,7 +417,7 @@ def finish_panel(axes, name, x, y, effective):
     axes.set_xlabel(style.axis_label(x_axis, effective))
     axes.set_ylabel(style.axis_label(y_axis, effective))
     # The room under the name is for the key.
-    axes.set_title(name, loc="left", pad=24 if axes.get_legend_handles_labels()[0] else 6)
+    axes.set_title(style.wrapped(name), loc="left", pad=24 if axes.get_legend_handles_labels()[0] else 6)
 
 
 def hide_inner_labels(panels):

@@ -158,7 +158,7 @@ def draw_autocorrelations(axes, result, point, networks, points, lags):
         if count:
             axes.fill_between(lags[1:], white[1:] - half, white[1:] + half, color="0.3", alpha=alpha, linewidth=0,
                               label=f"Bartlett band, 95 %, {words}")
-    axes.set_ylim(-0.2, 1.02)
+    axes.set_ylim(min(-0.2, axes.get_ylim()[0]), 1.02)
     axes.set_xlim(0, lags[-1])
     axes.set_xlabel("lag, in points")
     axes.set_ylabel("autocorrelation of the gradient")
@@ -207,7 +207,7 @@ def draw_correlation(axes, result, point, architecture, floor):
     style.set_scale(axes, "x", True)
     axes.set_ylim(floor, 1.3)
     axes.set_xlabel(style.axis_label("depth"))
-    axes.set_title(short_name(result.axes["architecture"][architecture]))
+    axes.set_title(style.wrapped(short_name(result.axes["architecture"][architecture])))
     key_below(axes, 1)
     axes.grid(True, color="0.92", linewidth=0.7)
     axes.set_axisbelow(True)
@@ -224,6 +224,14 @@ def correlation_floor(result, point):
 
 
 # -- the picture --
+
+def one_of_many(result, point, choices):
+    """The axes of which the picture has one value, though more were asked for, in words."""
+    asked, _ = selection(result, choices)
+    several = [axis for axis, value in point.items() if isinstance(value, int) and len(asked[axis]) > 1]
+    return [f"Of {len(asked[axis])} values of {axis} this is {style.value_text(axis, result.axes[axis][point[axis]])}; another by --select {axis}=VALUE."
+            for axis in several]
+
 
 def small_print(correlations, point, has_series, architectures):
     notes = []
@@ -285,5 +293,6 @@ def draw(result, options):
     words = [style.plain_text(str(result.axes["activation"][point["activation"]])), style.value_text("width", result.axes["width"][point["width"]]),
              style.replica_text(len(point["replica"]))]
     style.add_title(figure, heading(result, options.title), ", ".join(words))
-    style.add_footnote(figure, small_print(correlations, other, has_series, architectures))
+    left_out = one_of_many(result, point, options.select)
+    style.add_footnote(figure, left_out + small_print(correlations, other, has_series, architectures))
     return figure

@@ -122,6 +122,11 @@ def number(value):
     return f"{value:.6g}"
 
 
+def wrapped(name, width=44):
+    """The name of a panel on lines that end with it, broken behind commas."""
+    return "\n".join(textwrap.wrap(name, width, break_long_words=False, break_on_hyphens=False))
+
+
 def in_mathematics(text):
     """1.5e-12 as a product with a power of ten, for matplotlib's formulas."""
     digits, _, power = text.partition("e")

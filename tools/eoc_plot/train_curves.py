@@ -161,7 +161,7 @@ def finish_curves(axes, result, name, short, filled):
 
 
 def finish_panel(axes, name):
-    axes.set_title(name, loc="left")
+    axes.set_title(style.wrapped(name), loc="left")
     axes.grid(True, color="0.92", linewidth=0.7)
     axes.set_axisbelow(True)
 

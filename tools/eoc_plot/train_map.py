@@ -113,7 +113,8 @@ def draw_fitted(axes, result, row, scale, reach, wanted, limits):
     if scale.kind is depth_scale.CORRELATION:
         chi = phase.theory_over(result, row, "theory/chi_1", (WEIGHT,))
         parts = prefactor.by_phase(scale.values, reach, depths, chi)
-        fine, curve = critical.depth_scale_curve(weight, scale.values, critical.critical_values(weight, chi),
+        poles = phase.poles_of_xi(result, row, critical.critical_values(weight, chi))
+        fine, curve = critical.depth_scale_curve(weight, scale.values, poles,
                                                  critical.critical_jumps(weight, chi))
     y = found.value * curve
     axes.plot(fine, np.where(np.isfinite(y) & (y < 3 * limits[1]), y, np.nan), color=FIT_COLOUR, linewidth=1.8, zorder=5,
@@ -209,4 +210,4 @@ def draw_key(axes, name):
     if handles:
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=2, frameon=False, borderaxespad=0.1, handlelength=2.0,
                     columnspacing=1.0, handletextpad=0.5)
-    axes.set_title(name, loc="left", pad=8 + 15 * ((len(handles) + 1) // 2))
+    axes.set_title(style.wrapped(name), loc="left", pad=8 + 15 * ((len(handles) + 1) // 2))
