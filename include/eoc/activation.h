@@ -43,6 +43,7 @@ typedef struct {
     double kinks[EOC_MAX_KINKS];
 
     bool scale_invariant; /* phi(a z) = a phi(z) for a > 0: the scale of a network factors out */
+    bool wave;            /* phi is sin: of large signals theory has closed forms, and nothing else has them */
     bool odd;             /* phi(-z) = -phi(z) */
     bool zero_at_zero;    /* phi(0) = 0: near 0 phi is linear on either side, so tiny signals keep their digits */
 } eoc_activation_kind;

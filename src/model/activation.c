@@ -586,6 +586,7 @@ static const eoc_activation_kind activations[] = {
      .formula = "sin(z)",
      .source = "Sitzmann et al. 2020",
      FUNCTIONS(sin),
+     .wave = true,
      .odd = true,
      .zero_at_zero = true},
     {.name = "crelu",

@@ -237,7 +237,7 @@ static void fill(eoc_expectations *e, double log_q, bool slopes, eoc_moments *m)
         return;
     }
     m->regime = EOC_REGIME_GENERAL;
-    if (eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, slopes, m)) {
+    if (eoc_wave_fill(e, m) || eoc_tails_fill(e->tails, m) || eoc_lattice_fill(e, slopes, m)) {
         return;
     }
     for (int level = 0;; level++) {
@@ -306,6 +306,9 @@ double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m)
 {
     if (e->jumps) {
         return NAN;
+    }
+    if (eoc_wave_serves(e, m)) {
+        return exp(m->log_phi2); /* sin'' = -sin */
     }
     eoc_expectations_place(e, m->q, 9.0, 1.5, 0, false);
     fill_second_derivative(e, sqrt(m->q), e->psi[0]);

@@ -167,21 +167,22 @@ static void fill_opposite_pair(eoc_expectations *e, const eoc_moments *m1, const
 
 bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c)
 {
-    return m->regime != EOC_REGIME_GENERAL || eoc_lattice_serves(e, m, one_minus_c) ||
+    return m->regime != EOC_REGIME_GENERAL || eoc_wave_serves(e, m) || eoc_lattice_serves(e, m, one_minus_c) ||
            eoc_tails_serve(e->tails, m, one_minus_c) || eoc_corners_serve(e, one_minus_c);
 }
 
 void eoc_direct_pair_fill(eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                           double *one_minus_feature_c, double *dphi_dphi)
 {
-    if (2.0 - one_minus_c <= 8.0 * DBL_EPSILON) {
+    eoc_pair_values values;
+    const bool wave = eoc_wave_pair(e, m1, m2, one_minus_c, &values);
+    if (!wave && 2.0 - one_minus_c <= 8.0 * DBL_EPSILON) {
         fill_opposite_pair(e, m1, m2, one_minus_feature_c, dphi_dphi);
         return;
     }
-    eoc_pair_values values;
-    if (m1->log_q == m2->log_q &&
-        (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values) ||
-         eoc_corners_pair(e, m1, one_minus_c, &values))) {
+    if (wave || (m1->log_q == m2->log_q &&
+                 (eoc_tails_pair(e->tails, m1, one_minus_c, &values) || eoc_lattice_pair(e, m1, one_minus_c, &values) ||
+                  eoc_corners_pair(e, m1, one_minus_c, &values)))) {
         if (one_minus_feature_c) {
             *one_minus_feature_c = values.one_minus_feature_c;
         }

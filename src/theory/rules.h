@@ -7,6 +7,7 @@
  * - The lattice (lattice.c): phi smooth, variance not huge. The trapezoidal rule, which converges exponentially.
  * - Tails (tails.c): the variance large beside the structure of phi. phi is two straight lines, whose expectations are
  *   closed forms, and a rest that is local.
+ * - Waves (waves.c): sin, the variance large. Closed forms.
  * - Corners (corners.c): phi with kinks. Panels between them, in the sum and difference of the two inputs.
  */
 #ifndef EOC_THEORY_RULES_H
@@ -39,6 +40,14 @@ bool eoc_lattice_fill(eoc_expectations *e, bool slopes, eoc_moments *m);
 /* Whether such a pair costs less than by quadrature. */
 bool eoc_lattice_serves(const eoc_expectations *e, const eoc_moments *m, double one_minus_c);
 bool eoc_lattice_pair(eoc_expectations *e, const eoc_moments *m, double one_minus_c, eoc_pair_values *values);
+
+/* -- waves -- */
+
+/* As those of the lattice; of a pair of any two lengths. */
+bool eoc_wave_fill(const eoc_expectations *e, eoc_moments *m);
+bool eoc_wave_serves(const eoc_expectations *e, const eoc_moments *m);
+bool eoc_wave_pair(const eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
+                   eoc_pair_values *values);
 
 /* -- tails -- */
 

@@ -181,7 +181,7 @@ static void reference_pairs(void **state)
 static void sine_kernel(void **state)
 {
     (void)state;
-    static const double variances[] = {1e-3, 0.3, 1.0, 4.0, 20.0, 100.0};
+    static const double variances[] = {1e-3, 0.3, 1.0, 7.9, 8.1, 100.0};
     static const double correlations[] = {-0.9, -0.2, 0.3, 0.8, 0.99, 0.99999};
     const eoc_activation act = activation("sin");
     for (size_t i = 0; i < 6; i++) {
@@ -194,6 +194,26 @@ static void sine_kernel(void **state)
             CHECK_RELATIVE(ratio, apart / (1.0 - c), 2e-12);
             CHECK_NEAR(gradient_c, cosh(q * c) / cosh(q), 2e-12);
         }
+    }
+}
+
+/* Moments of sines likewise, on either side of where closed forms take over: E[cos(k u)] = exp(-k^2 q/2). */
+static void sine_moments(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("sin");
+    static const double points[][2] = {{3.0, 0.5}, {8.0, 1.0}, {15.0, 1.0}, {30.0, 2.0}, {1e5, 0.0}};
+    for (size_t i = 0; i < 5; i++) {
+        const double w2 = points[i][0], b2 = points[i][1];
+        eoc_mean_field m;
+        assert_int_equal(eoc_mean_field_find(&act, w2, b2, w2 + b2, 0.6, &m), EOC_OK);
+        const double q = m.q_star, rest = exp(-2.0 * q);
+        CHECK_RELATIVE(q, 0.5 * w2 * (1.0 - rest) + b2, 1e-12);
+        CHECK_RELATIVE(m.mu_1, 0.5 * (1.0 + rest), 1e-12);
+        CHECK_RELATIVE(m.mu_2, 0.375 + 0.5 * rest + 0.125 * exp(-8.0 * q), 1e-12);
+        CHECK_NEAR(m.chi_q, w2 * rest, 1e-11);
+        CHECK_NEAR(m.length_map_second_derivative, -2.0 * w2 * rest, 1e-10);
+        CHECK_RELATIVE(m.manifold_curvature, sqrt(1.5 * w2 * (1.0 - rest) / (m.chi_1 * (m.chi_1 - 1.0))), 1e-9);
     }
 }
 
@@ -1073,6 +1093,7 @@ int main(void)
         cmocka_unit_test(reference_critical_line),
         cmocka_unit_test(reference_pairs),
         cmocka_unit_test(sine_kernel),
+        cmocka_unit_test(sine_moments),
         cmocka_unit_test(no_memory_of_other_points),
         cmocka_unit_test(critical_points_by_bias),
         cmocka_unit_test(critical_points_at_the_ends),
