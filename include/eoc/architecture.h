@@ -192,6 +192,9 @@ eoc_status eoc_architecture_find(const char *text, eoc_architecture *architectur
 /** Whether architecture, activation and initializer go together; EOC_ERR_USAGE with a sentence where not. */
 eoc_status eoc_network_check(const eoc_network *network);
 
+/** Of that, what is between architecture and activation alone. */
+eoc_status eoc_network_check_layers(const eoc_network *network);
+
 /** Whether eoc/mean_field.h alone describes such networks: the maps of one feature a unit, weights with mean zero. */
 bool eoc_network_in_theory(const eoc_network *network);
 

@@ -172,6 +172,18 @@ static void say_upper_branch(const eoc_advice *a, eoc_text *out)
         exp(residual->log_gradient_scale));
 }
 
+/* Where no weights of plain layers go deep. */
+static void say_of_residual_layers(const eoc_advice *a, eoc_text *out)
+{
+    const eoc_advice_row *residual = eoc_advice_find(a, "residual");
+    if (residual && residual->signal_depth >= a->depth && residual->gradient_depth >= a->depth) {
+        eoc_text_append(out,
+                        " Or keep it in residual layers: with branch 1/sqrt(L) gradients change by %.6g a layer, %.3g "
+                        "over this depth, and the signal by %.3g (Yang & Schoenholz 2017).",
+                        residual->point.chi_1, exp(residual->log_gradient_scale), exp(residual->log_forward_scale));
+    }
+}
+
 static void say_far(const eoc_advice *a, eoc_text *out)
 {
     const eoc_advice_row *r = &a->rows[a->recommended];
@@ -180,6 +192,7 @@ static void say_far(const eoc_advice *a, eoc_text *out)
                     "so none of these carries gradients through many layers: %s lasts longest, %.3g layers. Change the "
                     "activation: tanh is sigmoid centred and rescaled, and has an edge of chaos in reach.",
                     r->name, fmin(r->signal_depth, r->gradient_depth));
+    say_of_residual_layers(a, out);
 }
 
 static void say_none(const eoc_advice *a, eoc_text *out)
@@ -190,6 +203,7 @@ static void say_none(const eoc_advice *a, eoc_text *out)
                     "both holds the signal and keeps gradients. %s loses least (the gradient changes by a factor %.3g "
                     "over this depth); change the activation for a deep network.",
                     r->name, exp(r->log_gradient_scale));
+    say_of_residual_layers(a, out);
 }
 
 /* Where the averages would be good but single networks are far from them. */

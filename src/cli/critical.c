@@ -92,7 +92,7 @@ static eoc_status complete(const eoc_activation *act, line_point *p)
     const eoc_critical_point *at = &p->at;
     EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, at->sigma_w2 + at->sigma_b2, 0.0, &p->reached));
     const double q = p->reached.q_star;
-    p->stays = isnan(at->q_star) || fabs(q - at->q_star) <= 1e-5 * (at->q_star + 1e-12);
+    p->stays = isnan(at->q_star) || act->kind->scale_invariant || fabs(q - at->q_star) <= 1e-5 * (at->q_star + 1e-12);
     if (!p->stays && at->q_star > 0.0) {
         EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, 0.99 * at->q_star, 0.0, &p->from_below));
     }
@@ -202,7 +202,7 @@ static void say_of_one_point(line *l, const eoc_critical_point *only, bool asked
                     "%s has one critical point, not a line: weight variance %.12g with bias variance 0, where every "
                     "length of the signal is kept.%s",
                     l->spelling, only->sigma_w2,
-                    asked_elsewhere ? " There is none at the bias variance or q_star asked for." : "");
+                    asked_elsewhere ? " There is none at the bias variance asked for." : "");
 }
 
 static void say_of_line(line *l, const arguments *a)
@@ -217,10 +217,14 @@ static void say_of_line(line *l, const arguments *a)
                         a->point.text[EOC_CLI_BIAS_VARIANCE]);
     }
     if (l->count > 0 && least_weight_variance(l) > ABSURD_WEIGHT_VARIANCE) {
-        eoc_text_append(&l->message,
-                        "chi_1 = 1 is reached only from weight variance %.7g up, far above any initializer in use: for "
-                        "practical weights %s is ordered, and gradients vanish.",
-                        least_weight_variance(l), l->spelling);
+        eoc_text_append(
+            &l->message,
+            "%schi_1 = 1 is reached only from weight variance %.7g up, far above any initializer in use: for "
+            "practical weights %s is ordered, and gradients vanish.",
+            a->point.text[EOC_CLI_BIAS_VARIANCE] ? "At this bias variance "
+            : a->q_star                          ? "With this q_star "
+                                                 : "",
+            least_weight_variance(l), l->spelling);
     }
     for (int i = 0; i < l->count; i++) {
         if (!l->points[i].stays && !a->q_star && !a->point.text[EOC_CLI_BIAS_VARIANCE]) {
@@ -238,8 +242,9 @@ static eoc_status find_line(line *l, const arguments *a, double bias_variance, d
     int at_zero = 0;
     if (l->activation.kind->scale_invariant) {
         EOC_TRY(eoc_critical_find(&l->activation, 0.0, 1, only, &at_zero));
-        const bool elsewhere = a->q_star || bias_variance > 0.0;
+        const bool elsewhere = bias_variance > 0.0;
         if (!elsewhere) {
+            only[0].q_star = a->q_star ? q_star : only[0].q_star; /* as good as any other */
             EOC_TRY(add(l, only[0]));
         }
         say_of_one_point(l, &only[0], elsewhere);

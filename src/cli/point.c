@@ -23,7 +23,11 @@ static eoc_status check_number(int option, const char *text)
     char low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
     double value = 0.0;
     const bool takes_number = row && row->max > row->min;
-    EOC_REQUIRE(!takes_number || eoc_text_to_double(text, &value), EOC_ERR_USAGE,
+    const bool is_number = takes_number && eoc_text_to_double(text, &value);
+    EOC_REQUIRE(!is_number || (value >= row->min && value <= row->max), EOC_ERR_USAGE,
+                "--%s: %.60s is out of range; accepted: a number from %s to %s", eoc_cli_point_names[option], text,
+                eoc_text_number(row->min, low), eoc_text_number(row->max, high));
+    EOC_REQUIRE(!takes_number || is_number, EOC_ERR_USAGE,
                 "--%s: '%.60s' is not a finite decimal number; accepted: a number from %s to %s",
                 eoc_cli_point_names[option], text, eoc_text_number(row->min, low), eoc_text_number(row->max, high));
     return EOC_OK;

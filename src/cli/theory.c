@@ -631,7 +631,9 @@ int eoc_cli_theory(int argc, char **argv)
                : wants_file || !a.point.text[EOC_CLI_ACTIVATION] || !a.point.text[EOC_CLI_WEIGHT_VARIANCE]) {
         fprintf(stderr, "eoc theory: %s (eoc theory --help tells more)\n",
                 a.path ? "a sweep file, or the options of one point, not both"
-                       : "either a sweep file, or --activation and --weight-variance for one point");
+                : wants_file && wants_point
+                    ? "-o, --overwrite, --set and --max-file-size are of a sweep file's theory; one point is printed"
+                    : "either a sweep file, or --activation and --weight-variance for one point");
         return EXIT_USAGE;
     }
     if (!a.path) {

@@ -425,8 +425,8 @@ static bool check_kinds(const kinds *k)
     if (eoc_network_check(&k->network) != EOC_OK) {
         /* Of what the initializer asks for; an architecture that is none says so itself. */
         const eoc_initializer_kind *initializer = k->network.initializer.kind;
-        const bool sound = k->network.architecture.kind->check(&k->network) == EOC_OK;
-        const int which = initializer->mirrored || (initializer->needs_space && sound) ? 2 : 0;
+        const bool sound = eoc_network_check_layers(&k->network) == EOC_OK;
+        const int which = sound && (initializer->mirrored || initializer->needs_space) ? 2 : 0;
         eoc_mistakes_add(k->mistakes, place_of_kind(k, which), which ? "grid.initializer" : "grid.architecture", "%s",
                          eoc_status_why());
         return false;

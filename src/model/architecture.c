@@ -69,13 +69,34 @@ static eoc_status check_taps(const eoc_network *network)
     return EOC_OK;
 }
 
+/* What a normalization alone reads. */
+static eoc_status check_norm(const eoc_architecture *architecture)
+{
+    for (int i = EOC_PARAMETER_GAMMA; i <= EOC_PARAMETER_EPSILON; i++) {
+        const eoc_parameter *const row = &architecture->kind->parameters[i];
+        EOC_REQUIRE(architecture->parameters[EOC_PARAMETER_NORM] != EOC_NORM_NONE ||
+                        architecture->parameters[i] == row->fallback,
+                    EOC_ERR_USAGE,
+                    "%s is of a normalization, and there is none; accepted with it: normalization=batch or "
+                    "normalization=layer",
+                    row->name);
+    }
+    return EOC_OK;
+}
+
+eoc_status eoc_network_check_layers(const eoc_network *network)
+{
+    EOC_TRY(check_norm(&network->architecture));
+    return network->architecture.kind->check(network);
+}
+
 eoc_status eoc_network_check(const eoc_network *network)
 {
     EOC_REQUIRE(!network->initializer.kind->mirrored || eoc_activation_features(&network->activation) == 2,
                 EOC_ERR_USAGE,
                 "%s is [W', -W'], for the two features a unit of crelu, and %s has one; accepted with it: crelu",
                 network->initializer.kind->name, network->activation.kind->name);
-    EOC_TRY(network->architecture.kind->check(network));
+    EOC_TRY(eoc_network_check_layers(network));
     return check_taps(network);
 }
 

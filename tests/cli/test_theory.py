@@ -305,6 +305,28 @@ def test_theory_file_is_that_of_a_run(tmp_path):
         assert not (file["theory/status"][()] & 1).any()  # not_computed
 
 
+@pytest.mark.parametrize("arguments, needles", [
+    (("--input-variance", 0), ["--input-variance", "from 1e-12 to"]),
+    (("--points", 5000, "--architecture", "fully_connected(normalization=batch)"), ["--points", "5000", "to 4096"]),
+    (("-o", "point.h5"), ["-o", "sweep file", "printed"]),
+    (("--architecture", "fully_connected(gamma=3)"), ["--architecture", "gamma", "normalization=layer"]),
+    (("--architecture", "residual(branch=1/sqrt(depth))"), ["--architecture", "--depth"]),
+], ids=["range", "points", "output", "gamma", "depth"])
+def test_what_is_wrong_with_a_point(arguments, needles, tmp_path):
+    """In words of the options that were given, with what is accepted."""
+    result = eoc("theory", "--activation", "tanh", "--weight-variance", 1.5, *arguments, cwd=tmp_path)
+    refused(result, *needles)
+    assert "fixed_point" not in result.stderr and own_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("activation, initializer, architecture, blamed", [
+    ("crelu", "looks_linear", "residual(form=reduced)", "--architecture"), ("relu", "looks_linear", "fully_connected", "--initializer")])
+def test_who_is_blamed(activation, initializer, architecture, blamed, tmp_path):
+    result = eoc("theory", "--activation", activation, "--initializer", initializer, "--architecture", architecture, "--weight-variance", 1,
+                 cwd=tmp_path)
+    refused(result, f"eoc: {blamed}:", "two features")
+
+
 def test_theory_under_mpirun(tmp_path):
     """Of three processes one writes the file, and says so once."""
     write_sweep(tmp_path / "sweep.yaml", SWEEP)
