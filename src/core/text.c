@@ -67,7 +67,7 @@ double eoc_text_round(double value)
 
 const char *eoc_text_number(double value, char out[EOC_NUMBER_BYTES])
 {
-    snprintf(out, EOC_NUMBER_BYTES, "%.12g", eoc_text_round(value));
+    snprintf(out, EOC_NUMBER_BYTES, "%.12g", value + 0.0); /* the same digits as of the rounded value; -0 is 0 */
     return out;
 }
 

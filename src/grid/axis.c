@@ -99,14 +99,13 @@ eoc_status eoc_axis_add_value(eoc_axis *axis, eoc_axis_id id, double value)
     assert(row->type != EOC_AXIS_KIND);
     const double fixed = eoc_text_round(value);
     char text[EOC_NUMBER_BYTES], low[EOC_NUMBER_BYTES], high[EOC_NUMBER_BYTES];
-    eoc_text_number(fixed, text);
-    eoc_text_number(row->min, low);
-    eoc_text_number(row->max, high);
     const bool whole = row->type == EOC_AXIS_INTEGER;
     EOC_REQUIRE(fixed >= row->min && fixed <= row->max, EOC_ERR_USAGE, "%s is out of range; accepted: %s from %s to %s",
-                text, whole ? "whole numbers" : "numbers", low, high);
+                eoc_text_number(fixed, text), whole ? "whole numbers" : "numbers", eoc_text_number(row->min, low),
+                eoc_text_number(row->max, high));
     EOC_REQUIRE(!whole || fixed == floor(fixed), EOC_ERR_USAGE,
-                "%s is not a whole number; accepted: whole numbers from %s to %s", text, low, high);
+                "%s is not a whole number; accepted: whole numbers from %s to %s", eoc_text_number(fixed, text),
+                eoc_text_number(row->min, low), eoc_text_number(row->max, high));
     void *values = axis->values;
     const eoc_status status = make_room(&values, axis->count, sizeof *axis->values);
     axis->values = values;

@@ -553,7 +553,7 @@ static const eoc_activation_kind activations[] = {
     {.name = "elu",
      .formula = "z for z > 0, alpha (exp(z) - 1) otherwise",
      .source = "Clevert, Unterthiner & Hochreiter 2016",
-     .parameters = {{.name = "alpha", .fallback = 1.0, .min = 0.0, .max = 100.0}},
+     .parameters = {{.name = "alpha", .fallback = 1.0, .min = 1e-3, .max = 100.0}},
      FUNCTIONS(elu),
      .num_kinks = 1,
      .kinks = {0.0},
