@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "json.h"
 #include "names.h"
+#include "options.h"
 #include "units.h"
 
 #include "eoc/linalg.h"
@@ -86,10 +87,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->path) {
-            argp_error(state, "one sweep file, not two: '%s' and '%s'", a->path, value);
-        }
-        a->path = value;
+        eoc_cli_take_path(state, value, &a->path);
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "a sweep file is needed, such as jobs/tanh-phase-diagram.yaml");
