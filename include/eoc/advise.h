@@ -18,6 +18,7 @@
 /** What the critical line of an activation allows; the second column is its name in JSON. */
 #define EOC_ADVICE_REGIMES(X)                                                                                          \
     X(LINEAR, "linear")             /* an orthogonal matrix keeps every length and angle */                            \
+    X(FOLDED, "folded")             /* phi = |z|: it keeps every length, and the Jacobian is orthogonal */             \
     X(SCALE_FREE, "scale_free")     /* one critical point; phi' has two values: no isometry whatever the weights */    \
     X(ISOMETRIC, "isometric")       /* the line starts at q = 0, where phi is linear: near-isometry by small q_star */ \
     X(STABLE, "stable")             /* a stable line, but phi has a kink at 0: no isometry */                          \

@@ -21,6 +21,9 @@ typedef struct {
     double chi_q;    /* slope of the length map; above 1 the fixed point is unstable and a signal goes to another */
 } eoc_critical_point;
 
+/** Beyond this q_star no point of the line is looked for. */
+#define EOC_CRITICAL_GREATEST_Q 1e8
+
 /**
  * The point of the line at q_star > 0.
  *
@@ -44,7 +47,8 @@ eoc_status eoc_critical_fill(const eoc_activation *act, const double *q_star, in
  * @param points    (capacity), overwritten
  * @param count     how many there are; at most `capacity` are written
  *
- * Looked for between q = 1e-10 and 1e8, or where a bounded phi has left sigma_b2 behind. Accuracy: 1e-10 relative.
+ * Looked for between q = 1e-10 and EOC_CRITICAL_GREATEST_Q, or where a bounded phi has left sigma_b2 behind. Accuracy:
+ * 1e-10 relative.
  */
 eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int capacity, eoc_critical_point *points,
                              int *count);

@@ -72,23 +72,22 @@ eoc_mean_field eoc_mean_field_unknown(unsigned status);
 /**
  * The limit of the iteration from q_1, and the scalars there.
  *
- * c_star is the limit from any start with |c_1| < 1; starts at exactly 1 or -1 are read as lying just inside,
- * for nothing stays on an unstable fixed point. (c_1 only matters with c_any, where the answer is NaN: see
- * eoc_curves for the limit.) A sigma_w2 within 1e-11 of a critical value that has a closed form
- * (scale-invariant phi; q = 0) is taken as that value, since grids hold 12 digits.
+ * c_star is the limit from any start with |c^1| < 1, and of starts at exactly 1 or -1 as if they lay just inside, for
+ * nothing stays on an unstable fixed point. With c_any it depends on the start, and is NaN: see eoc_curves. A sigma_w2
+ * within 1e-11 of a critical value that has a closed form (scale-invariant phi; q = 0) is taken as that value, since
+ * grids hold 12 digits.
  *
  * @param act       not retained
  * @param sigma_w2  >= 0, finite
  * @param sigma_b2  >= 0, finite
  * @param q_1       second moment of the first pre-activations, >= 0
- * @param c_1       their correlation, in [-1, 1]
  * @return EOC_ERR_NOMEM only: that a limit does not exist is a flag
  *
  * Accuracy: 1e-9 relative on the rows of tests/reference/theory.csv; q_star and xi lose a factor 1/|1 - slope|.
  * Source: Poole et al. 2016; Schoenholz et al. 2017; branches of the length map: Roberts, Yaida & Hanin 2022,
  * ch. 5.
  */
-eoc_status eoc_mean_field_find(const eoc_activation *act, double sigma_w2, double sigma_b2, double q_1, double c_1,
+eoc_status eoc_mean_field_find(const eoc_activation *act, double sigma_w2, double sigma_b2, double q_1,
                                eoc_mean_field *out);
 
 /** A fixed point of the length map. */

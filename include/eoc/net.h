@@ -112,6 +112,7 @@ typedef struct {
     eoc_real *moments;                      /* (2, width) */
     eoc_real *sums;                         /* (2, width): a gradient that is added to another */
     int32_t *neighbours, *blocks;           /* tables of eoc_net_gather, of hidden layers and of the first */
+    double *sample;                         /* (3, outputs): of one sample y, its target and dE/dy */
     eoc_real *patches;                      /* scratch of convolutions, see net_space.c */
 } eoc_net;
 

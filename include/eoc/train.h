@@ -40,7 +40,7 @@ typedef struct eoc_train {
     int threads;             /* of a convolutional network */
     double clip;             /* greatest norm of the gradient; 0: any */
     double readout_variance; /* of the read-out's weights, times the width */
-    eoc_layers record;       /* which steps are recorded; 0 and the last always */
+    eoc_layers record;       /* which steps are recorded; 0, 1 and the last always */
     int evaluation_samples;  /* the first so many of either set, for losses and accuracies; 0: all */
     eoc_threshold_measure threshold_measure;
     double threshold;

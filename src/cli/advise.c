@@ -78,6 +78,15 @@ static void say_linear(const eoc_advice *a, eoc_text *out)
                     "the mean only: their singular values spread as the square root of the depth.");
 }
 
+static void say_folded(const eoc_advice *a, eoc_text *out)
+{
+    (void)a;
+    eoc_text_append(
+        out, "|z| has slopes 1 and -1 alone: behind orthogonal matrices it keeps every length, and the Jacobian is "
+             "orthogonal at any depth; gaussian weights keep the mean only. Angles are not kept: inputs become "
+             "alike, as a power of the depth.");
+}
+
 static double spread_of(const eoc_advice *a, const char *name)
 {
     return eoc_advice_find(a, name)->spread;
@@ -221,6 +230,7 @@ static void say_of_width(const eoc_advice *a, eoc_text *out)
 
 static void (*const sayings[EOC_NUM_REGIMES])(const eoc_advice *, eoc_text *) = {
     [EOC_REGIME_LINEAR] = say_linear,
+    [EOC_REGIME_FOLDED] = say_folded,
     [EOC_REGIME_SCALE_FREE] = say_scale_free,
     [EOC_REGIME_ISOMETRIC] = say_isometric,
     [EOC_REGIME_STABLE] = say_stable,
@@ -454,9 +464,10 @@ static int plot(const char *text, const char *picture)
     eoc_text path = {0}, program = {0};
     eoc_text_append(&path, "%s/eoc-advise-XXXXXX", folder && *folder ? folder : "/tmp");
     const int fd = mkstemp(path.data);
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    const size_t length = strlen(text);
+    const bool is_written = fd >= 0 && write(fd, text, length) == (ssize_t)length;
     int code = EXIT_OTHER;
-    if (!file || fputs(text, file) == EOF || fclose(file) != 0) {
+    if ((fd >= 0 && close(fd) != 0) || !is_written) {
         fprintf(stderr, "eoc: --plot: %s cannot be written: %s\n", path.data, strerror(errno));
     } else {
         find_plot_program(&program);

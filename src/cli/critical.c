@@ -90,11 +90,11 @@ typedef struct {
 static eoc_status complete(const eoc_activation *act, line_point *p)
 {
     const eoc_critical_point *at = &p->at;
-    EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, at->sigma_w2 + at->sigma_b2, 0.0, &p->reached));
+    EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, at->sigma_w2 + at->sigma_b2, &p->reached));
     const double q = p->reached.q_star;
     p->stays = isnan(at->q_star) || act->kind->scale_invariant || fabs(q - at->q_star) <= 1e-5 * (at->q_star + 1e-12);
     if (!p->stays && at->q_star > 0.0) {
-        EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, 0.99 * at->q_star, 0.0, &p->from_below));
+        EOC_TRY(eoc_mean_field_find(act, at->sigma_w2, at->sigma_b2, 0.99 * at->q_star, &p->from_below));
     }
     static const double TOUCHING = 1e-7;
     bool touches = at->q_star > 0.0 && fabs(at->chi_q - 1.0) < TOUCHING;
@@ -213,8 +213,8 @@ static void say_of_line(line *l, const arguments *a)
                         "would have to be negative.",
                         l->spelling, a->q_star);
     } else if (l->count == 0 && a->point.text[EOC_CLI_BIAS_VARIANCE]) {
-        eoc_text_append(&l->message, "%s has no critical point at bias variance %s.", l->spelling,
-                        a->point.text[EOC_CLI_BIAS_VARIANCE]);
+        eoc_text_append(&l->message, "%s has no critical point at bias variance %s with q_star up to %g.", l->spelling,
+                        a->point.text[EOC_CLI_BIAS_VARIANCE], EOC_CRITICAL_GREATEST_Q);
     }
     if (l->count > 0 && least_weight_variance(l) > ABSURD_WEIGHT_VARIANCE) {
         eoc_text_append(

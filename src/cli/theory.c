@@ -199,9 +199,11 @@ static eoc_status compute_kernel(point *p)
         .log_diagonal = {memory, NULL}, .ratio = memory + depth, .log_condition = memory + 2 * depth};
     const eoc_status status = eoc_kernel_fill(&p->network.activation, *p->record.effective_weight_variance,
                                               p->network.bias_variance, variances, correlation_of(p), depth, &rows);
-    p->kernel.log_diagonal = rows.log_diagonal[0][depth - 1];
-    p->kernel.ratio = rows.ratio[depth - 1];
-    p->kernel.log_condition = rows.log_condition[depth - 1];
+    if (status == EOC_OK) {
+        p->kernel.log_diagonal = rows.log_diagonal[0][depth - 1];
+        p->kernel.ratio = rows.ratio[depth - 1];
+        p->kernel.log_condition = rows.log_condition[depth - 1];
+    }
     free(memory);
     return status;
 }

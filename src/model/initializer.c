@@ -121,7 +121,8 @@ static const eoc_initializer_kind initializers[] = {
      .law = EOC_LAW_POSITIVE,
      .entry_variance = twelfth_over_fan_in},
     {.name = "looks_linear",
-     .formula = "[W', -W'] for crelu, W' alone on the input; W' Haar, entry variance 1/N",
+     .formula =
+         "[W', -W'] for crelu, W' alone on the input; W' Haar, entry variance 1/N; convolution: in the centre tap",
      .source = "Balduzzi et al. 2017",
      .law = EOC_LAW_HAAR,
      .mirrored = true,

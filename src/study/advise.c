@@ -54,7 +54,7 @@ static void take(eoc_advice *a, eoc_advice_regime regime, const eoc_critical_poi
 static eoc_status spread_at(const eoc_activation *act, const eoc_critical_point *p, int depth, double *variance)
 {
     eoc_mean_field m;
-    EOC_TRY(eoc_mean_field_find(act, p->sigma_w2, p->sigma_b2, p->q_star, 0.0, &m));
+    EOC_TRY(eoc_mean_field_find(act, p->sigma_w2, p->sigma_b2, p->q_star, &m));
     *variance = depth * eoc_mean_field_jacobian_variance(&m, 0.0);
     return EOC_OK;
 }
@@ -65,10 +65,12 @@ static eoc_status choose_scale_free(const eoc_activation *act, eoc_advice *a)
     int count = 0;
     EOC_TRY(eoc_critical_find(act, 0.0, 1, &p, &count));
     assert(count == 1);
-    const eoc_critical_point at_one = {.q_star = 1.0, .sigma_w2 = p.sigma_w2};
-    double variance = 0.0;
-    EOC_TRY(spread_at(act, &at_one, 1, &variance));
-    take(a, variance < 1e-9 ? EOC_REGIME_LINEAR : EOC_REGIME_SCALE_FREE, &p);
+    const double left = eoc_activation_dphi(act, -1.0), right = eoc_activation_dphi(act, 1.0);
+    take(a,
+         left == right               ? EOC_REGIME_LINEAR
+         : fabs(left) == fabs(right) ? EOC_REGIME_FOLDED
+                                     : EOC_REGIME_SCALE_FREE,
+         &p);
     return EOC_OK;
 }
 
@@ -168,8 +170,10 @@ static void depths_of(eoc_advice_row *r)
 
 static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, const eoc_advice_row *r)
 {
-    static const double MANY = 13.815510557964274; /* log 10^6 */
-    static const double SOME = 4.605170185988092;  /* log 100 */
+    static const double SOME = 4.605170185988092; /* log 100 */
+    const double many = log(EOC_ADVICE_FACTOR);
+    const bool is_far = a->depth > r->signal_depth;
+    const unsigned flags = r->point.status;
     if (!r->in_theory) {
         const double slope = eoc_activation_dphi(act, 1e-3); /* of small features of one sign */
         const bool from_nothing = eoc_activation_phi(act, 0.0) != 0.0;
@@ -179,13 +183,14 @@ static eoc_advice_verdict judge(const eoc_activation *act, const eoc_advice *a, 
         bool holds;
         eoc_advice_verdict verdict;
     } cases[] = {
-        {!(r->log_forward_scale >= -MANY), EOC_VERDICT_SIGNAL_VANISHES},
-        {r->log_forward_scale > MANY, EOC_VERDICT_SIGNAL_EXPLODES},
-        {a->depth > r->signal_depth && r->point.chi_1 > 1.0, EOC_VERDICT_INPUTS_UNRELATED},
-        {a->depth > r->signal_depth && r->point.status & EOC_THEORY_Q_ZERO, EOC_VERDICT_SIGNAL_VANISHES},
-        {a->depth > r->signal_depth, EOC_VERDICT_INPUTS_ALIKE},
-        {!(r->log_gradient_scale >= -MANY), EOC_VERDICT_GRADIENTS_VANISH},
-        {r->log_gradient_scale > MANY, EOC_VERDICT_GRADIENTS_EXPLODE},
+        {!(r->log_forward_scale >= -many), EOC_VERDICT_SIGNAL_VANISHES},
+        {r->log_forward_scale > many, EOC_VERDICT_SIGNAL_EXPLODES},
+        {is_far && (flags & EOC_THEORY_CHAOTIC), EOC_VERDICT_INPUTS_UNRELATED},
+        {is_far && (flags & EOC_THEORY_Q_ZERO), EOC_VERDICT_SIGNAL_VANISHES},
+        {is_far && (flags & EOC_THEORY_Q_DIVERGES), EOC_VERDICT_SIGNAL_EXPLODES},
+        {is_far, EOC_VERDICT_INPUTS_ALIKE},
+        {!(r->log_gradient_scale >= -many), EOC_VERDICT_GRADIENTS_VANISH},
+        {r->log_gradient_scale > many, EOC_VERDICT_GRADIENTS_EXPLODE},
         {r->log_gradient_scale < -SOME, EOC_VERDICT_GRADIENTS_SHRINK},
         {r->log_gradient_scale > SOME, EOC_VERDICT_GRADIENTS_GROW},
         {r->beta > 1.0, EOC_VERDICT_TOO_NARROW},
@@ -218,7 +223,7 @@ static eoc_status fill_row(const eoc_activation *act, eoc_advice *a, eoc_advice_
         return EOC_OK;
     }
     const double q_1 = r->effective_weight_variance * r->input_variance + r->bias_variance;
-    EOC_TRY(eoc_mean_field_find(act, r->effective_weight_variance, r->bias_variance, q_1, 0.0, &r->point));
+    EOC_TRY(eoc_mean_field_find(act, r->effective_weight_variance, r->bias_variance, q_1, &r->point));
     const double s_1 = r->initializer.kind->law == EOC_LAW_HAAR ? 0.0 : -1.0;
     EOC_TRY(layers_of(act, a, r, s_1));
     depths_of(r);
@@ -264,7 +269,8 @@ const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name
 static int index_of(const eoc_advice *a, const char *name)
 {
     const eoc_advice_row *r = eoc_advice_find(a, name);
-    return r ? (int)(r - a->rows) : 0;
+    assert(r);
+    return (int)(r - a->rows);
 }
 
 /* He's where it is the critical one and no isometry is to be had by orthogonal weights; without a critical point what
@@ -288,6 +294,7 @@ static int recommend(const eoc_advice *a, int num_plain)
             best = i;
         }
     }
+    assert(best >= 0);
     return best;
 }
 
@@ -313,10 +320,15 @@ static eoc_status add_initializers(const eoc_activation *act, eoc_advice *a)
     return EOC_OK;
 }
 
+static bool is_isometric(eoc_advice_regime regime)
+{
+    return regime == EOC_REGIME_LINEAR || regime == EOC_REGIME_FOLDED || regime == EOC_REGIME_ISOMETRIC;
+}
+
 /* Where no initializer makes an isometry: layers that go deeper. */
 static eoc_status add_layers(const eoc_activation *act, eoc_advice *a)
 {
-    if (a->regime == EOC_REGIME_LINEAR || a->regime == EOC_REGIME_ISOMETRIC) {
+    if (is_isometric(a->regime)) {
         return EOC_OK;
     }
     eoc_advice_row *const rows = &a->rows[a->num_rows];

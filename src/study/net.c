@@ -53,7 +53,7 @@ static double fixed_bytes(const eoc_net_limits *limits, const sizes *s)
                          (double)s->sums + (double)s->patches;
     return (double)most_parts(limits->max_depth) * (double)sizeof(eoc_net_part) +
            (double)most_layers(limits->max_depth) * (double)sizeof(eoc_net_layer) + sizeof(eoc_real) * reals +
-           sizeof(int32_t) * ((double)s->neighbours + (double)s->blocks);
+           sizeof(int32_t) * ((double)s->neighbours + (double)s->blocks) + 3.0 * sizeof(double) * limits->outputs;
 }
 
 static double segment_reals(const sizes *s, int depth, int length)
@@ -148,6 +148,7 @@ static bool allocate(eoc_net *net, const sizes *s)
     net->sums = array(s->sums, real, &good);
     net->neighbours = array(s->neighbours, sizeof(int32_t), &good);
     net->blocks = array(s->blocks, sizeof(int32_t), &good);
+    net->sample = array(3 * (size_t)net->limits.outputs, sizeof *net->sample, &good);
     net->patches = array(s->patches, real, &good);
     return good;
 }
@@ -186,6 +187,7 @@ void EOC_NET(destroy)(eoc_net **out)
     for (int i = 0; i < EOC_OPTIMIZER_STATES; i++) {
         free(net->states[i]);
     }
+    free(net->sample);
     free(net->neighbours);
     free(net->blocks);
     free(net->layers);

@@ -111,8 +111,6 @@ eoc_status EOC_NET(draw)(eoc_net *net, const eoc_network *network, double readou
 
 /* -- loss -- */
 
-enum { FEW_OUTPUTS = 64 };
-
 static bool is_greatest(const double *y, int outputs, int label)
 {
     for (int k = 0; k < outputs; k++) {
@@ -127,12 +125,8 @@ double EOC_NET(loss)(eoc_net *net, const eoc_loss_kind *loss, const int32_t *lab
                      double scale, int64_t *correct)
 {
     const int outputs = net->limits.outputs;
-    double few[3 * FEW_OUTPUTS], sum = 0.0;
-    double *const y = outputs <= FEW_OUTPUTS ? few : malloc(3 * sizeof(double) * (size_t)outputs);
-    if (!y) {
-        return NAN;
-    }
-    double *const target = y + outputs, *const dy = target + outputs;
+    double *const y = net->sample, *const target = y + outputs, *const dy = target + outputs;
+    double sum = 0.0;
     for (int r = 0; r < n; r++) {
         eoc_real *const row = net->output + (size_t)r * (size_t)outputs;
         for (int k = 0; k < outputs; k++) {
@@ -146,9 +140,6 @@ double EOC_NET(loss)(eoc_net *net, const eoc_loss_kind *loss, const int32_t *lab
         for (int k = 0; k < outputs; k++) {
             row[k] = (eoc_real)(scale * dy[k]);
         }
-    }
-    if (y != few) {
-        free(y);
     }
     return sum;
 }

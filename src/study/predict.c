@@ -67,7 +67,7 @@ eoc_status eoc_study_input_variance(const eoc_probe *probe, const eoc_network *n
         return EOC_OK;
     }
     eoc_mean_field point;
-    EOC_TRY(eoc_mean_field_find(&network->activation, sigma_w2, sigma_b2, sigma_w2 + sigma_b2, 0.0, &point));
+    EOC_TRY(eoc_mean_field_find(&network->activation, sigma_w2, sigma_b2, sigma_w2 + sigma_b2, &point));
     *variance = variance_at(point.q_star, sigma_w2, sigma_b2);
     return EOC_OK;
 }
@@ -114,16 +114,11 @@ static eoc_status see_inputs(const eoc_inputs *inputs, double variance, seen_inp
     return EOC_OK;
 }
 
-/* Fixed points and slopes from where input 0, and its correlation with input 1, begin. */
+/* Fixed points and slopes from where input 0 begins. */
 static eoc_status find_point(const eoc_theory_inputs *inputs, eoc_prediction *p)
 {
-    const double v_0 = inputs->variances[0], q_0 = p->sigma_w2 * v_0 + p->sigma_b2;
-    double c_1 = 0.0;
-    if (inputs->num_pairs > 0 && q_0 > 0.0) {
-        const double v_1 = inputs->variances[inputs->pairs[0].b], q_1 = p->sigma_w2 * v_1 + p->sigma_b2;
-        c_1 = (p->sigma_w2 * sqrt(v_0 * v_1) * inputs->pairs[0].correlation + p->sigma_b2) / sqrt(q_0 * q_1);
-    }
-    return eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_0, c_1, &p->point);
+    const double q_1 = p->sigma_w2 * inputs->variances[0] + p->sigma_b2;
+    return eoc_mean_field_find(&p->activation, p->sigma_w2, p->sigma_b2, q_1, &p->point);
 }
 
 /* Whether theory of layers is of such inputs: of one length and, where a batch couples them, independent and not few. A

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ITERATIONS = 500 };
+enum { FEW = 60, MANY = 500 };
 
 /* The covariance of z over a batch: q on the diagonal, q - spread off it; the mean of z over units. */
 typedef struct {
@@ -211,6 +211,41 @@ static void set_limits(const eoc_layer_law *law, const covariance *z, const eoc_
         b->skip * b->skip + b->branch * b->branch * law->before * law->behind * f->trace_rest / (num_inputs - 1.0);
 }
 
+typedef covariance covariance_map(const eoc_layer_law *law, const covariance *z, const eoc_batch_features *f);
+
+/* Where the stream would come to rest if its features stayed as they are: the same fixed points as of a layer, and soon
+ * there however much of the stream is skipped. */
+static covariance resting_covariance(const eoc_layer_law *law, const covariance *z, const eoc_batch_features *f)
+{
+    (void)z;
+    const double skip = law->block.skip;
+    const covariance none = {0};
+    covariance rest = next_covariance(law, &none, f);
+    rest.mean /= 1.0 - skip;
+    const covariance only_mean = {.mean = rest.mean};
+    rest.q = next_covariance(law, &only_mean, f).q / (1.0 - skip * skip);
+    rest.spread /= 1.0 - skip * skip;
+    return rest;
+}
+
+/* Far below epsilon a layer is a constant factor. */
+static const double VANISHING = 1e-250;
+
+/* Steps of a map until nothing changes, or all vanishes; false where neither happened. */
+static bool settle(const eoc_layer_law *law, eoc_batch_sphere *sphere, covariance_map *next, int steps, covariance *z)
+{
+    for (int i = 0; i < steps; i++) {
+        const covariance before = *z;
+        *z = next(law, z, eoc_batch_sphere_at(sphere, spread_seen(law, z)));
+        const bool stays =
+            fabs(z->q - before.q) <= 1e-14 * z->q && fabs(z->spread - before.spread) <= 1e-14 * z->spread;
+        if (stays || z->q < VANISHING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static eoc_status limits(const eoc_layer_law *law, double input_variance, int num_inputs, eoc_law_s_1 s_1,
                          eoc_mean_field *point, double *jacobian_variance)
 {
@@ -220,19 +255,13 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
     *jacobian_variance = NAN;
     eoc_batch_sphere *sphere = NULL;
     EOC_TRY(eoc_batch_sphere_create(&law->passed, &b->norm, b->keep, num_inputs, &sphere));
-    static const double VANISHING = 1e-250;
     const double lifted = law->lift * input_variance;
     covariance z = {.q = lifted + law->bias, .spread = lifted, .mean = 0.0};
     if (fabs(b->skip) < 1.0) {
-        for (int i = 0; i < ITERATIONS; i++) {
-            const covariance before = z;
-            z = next_covariance(law, &z, eoc_batch_sphere_at(sphere, spread_seen(law, &z)));
-            if (fabs(z.q - before.q) <= 1e-14 * z.q && fabs(z.spread - before.spread) <= 1e-14 * z.spread) {
-                break;
-            }
-            if (z.q < VANISHING) { /* far below epsilon a layer is a constant factor */
-                break;
-            }
+        if (!settle(law, sphere, next_covariance, FEW, &z) && !settle(law, sphere, resting_covariance, FEW, &z) &&
+            !settle(law, sphere, next_covariance, MANY, &z)) {
+            eoc_batch_sphere_destroy(&sphere);
+            return EOC_OK;
         }
         set_limits(law, &z, eoc_batch_sphere_at(sphere, spread_seen(law, &z)), num_inputs, point);
         if (z.q < VANISHING) {

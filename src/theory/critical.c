@@ -8,7 +8,6 @@
 
 static const double SCAN_STEP = 0.25; /* in log q */
 static const double LOG_LEAST = -23.026;
-static const double LOG_GREATEST = 18.421;
 /* At sigma_b2 = 0 the line starts from q = 0, where rounding decides the sign of sigma_b2: look for others above
  * this. */
 static const double LOG_LEAST_RETURN = -7.0;
@@ -91,7 +90,8 @@ eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int cap
                   capacity, points, count);
     }
     if (!act->kind->scale_invariant) {
-        const double end = isfinite(e->bound2) ? fmin(LOG_GREATEST, log(1e3 + 10.0 * sigma_b2)) : LOG_GREATEST;
+        const double greatest = log(EOC_CRITICAL_GREATEST_Q);
+        const double end = isfinite(e->bound2) ? fmin(greatest, log(1e3 + 10.0 * sigma_b2)) : greatest;
         double x = NAN, f = NAN; /* the last that rounding cannot have made */
         for (double next = sigma_b2 == 0.0 ? LOG_LEAST_RETURN : LOG_LEAST; next < end + SCAN_STEP; next += SCAN_STEP) {
             const double f_next = critical_at(e, exp(next)).sigma_b2 - sigma_b2;

@@ -307,7 +307,7 @@ double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m)
     if (e->jumps) {
         return NAN;
     }
-    if (eoc_wave_serves(e, m)) {
+    if (eoc_wave_serves(e, m->q)) {
         return exp(m->log_phi2); /* sin'' = -sin */
     }
     eoc_expectations_place(e, m->q, 9.0, 1.5, 0, false);
@@ -322,6 +322,9 @@ double eoc_moments_excess(eoc_expectations *e, double q)
 {
     if (e->act.kind->scale_invariant) {
         return 0.0;
+    }
+    if (eoc_wave_serves(e, q)) {
+        return eoc_wave_excess(q);
     }
     for (int level = 0;; level++) {
         eoc_expectations_place(e, q, 9.0, 1.5, level, true);

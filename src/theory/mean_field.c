@@ -307,11 +307,10 @@ static void find_general(eoc_expectations *e, double sigma_w2, double sigma_b2, 
     }
 }
 
-eoc_status eoc_mean_field_find(const eoc_activation *act, double sigma_w2, double sigma_b2, double q_1, double c_1,
+eoc_status eoc_mean_field_find(const eoc_activation *act, double sigma_w2, double sigma_b2, double q_1,
                                eoc_mean_field *out)
 {
     assert(sigma_w2 >= 0.0 && sigma_b2 >= 0.0 && q_1 >= 0.0);
-    (void)c_1;
     *out = eoc_mean_field_unknown(0);
     eoc_expectations *e = NULL;
     EOC_TRY(eoc_expectations_create(act, &e));

@@ -167,7 +167,7 @@ static void fill_opposite_pair(eoc_expectations *e, const eoc_moments *m1, const
 
 bool eoc_pair_is_quick(const eoc_expectations *e, const eoc_moments *m, double one_minus_c)
 {
-    return m->regime != EOC_REGIME_GENERAL || eoc_wave_serves(e, m) || eoc_lattice_serves(e, m, one_minus_c) ||
+    return m->regime != EOC_REGIME_GENERAL || eoc_wave_serves(e, m->q) || eoc_lattice_serves(e, m, one_minus_c) ||
            eoc_tails_serve(e->tails, m, one_minus_c) || eoc_corners_serve(e, one_minus_c);
 }
 

@@ -45,7 +45,9 @@ bool eoc_lattice_pair(eoc_expectations *e, const eoc_moments *m, double one_minu
 
 /* As those of the lattice; of a pair of any two lengths. */
 bool eoc_wave_fill(const eoc_expectations *e, eoc_moments *m);
-bool eoc_wave_serves(const eoc_expectations *e, const eoc_moments *m);
+/* As eoc_moments_excess. */
+double eoc_wave_excess(double q);
+bool eoc_wave_serves(const eoc_expectations *e, double q);
 bool eoc_wave_pair(const eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    eoc_pair_values *values);
 

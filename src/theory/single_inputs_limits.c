@@ -12,6 +12,9 @@ static const double PI = 3.14159265358979323846;
 /* Iterations of a length; where |skip| is near 1 they are many, and Newton's method ends them. */
 enum { ITERATIONS = 400, NEWTON_STEPS = 60, MEAN_ITERATIONS = 20000 };
 
+/* Of log q: what is beyond has left the range of a double in any unit, and phi is its slopes. */
+static const double FAR = 1000.0;
+
 static bool is_one(double x)
 {
     return fabs(x - 1.0) <= EOC_CRITICAL_TOLERANCE;
@@ -125,18 +128,44 @@ static double next_log_q(const eoc_layer_law *law, eoc_feature_map *map, eoc_sig
     return stream->log_q;
 }
 
-/* The limit of the length from log q_1; false where none was found. */
+/* Where the stream would come to rest if its features stayed as they are: the same fixed points as of a layer, and soon
+ * there however much of the stream is skipped. Of layers without a matrix behind phi, whose features add up by their
+ * means. */
+static void rest(const eoc_layer_law *law, eoc_feature_map *map, eoc_signal *stream)
+{
+    const double skip = law->block.skip;
+    eoc_sight sight;
+    eoc_shares shares;
+    eoc_sight_fill(law, map, stream, &sight);
+    const eoc_signal nothing = {.log_q = -INFINITY};
+    const eoc_signal added = eoc_stream_next(law, &nothing, &sight, &shares);
+    const double mean = added.mean / (1.0 - skip); /* in units of the root of what is added */
+    stream->log_q = added.log_q + log((1.0 + 2.0 * skip * mean * added.mean) / (1.0 - skip * skip));
+    stream->mean = mean * exp(0.5 * (added.log_q - stream->log_q));
+}
+
+static bool is_at_rest(const eoc_signal *stream, const eoc_signal *before)
+{
+    return stream->log_q == -INFINITY ||
+           (fabs(stream->log_q - before->log_q) < 1e-15 * fmax(1.0, fabs(stream->log_q)) &&
+            fabs(stream->mean - before->mean) < 1e-15);
+}
+
+/* The limit of the length from log q_1; false where none was found, or it is beyond FAR. */
 static bool iterate_length(const eoc_layer_law *law, eoc_feature_map *map, bool means, eoc_signal *stream)
 {
     double slope = 0.0;
-    for (int i = 0; i < (means ? MEAN_ITERATIONS : ITERATIONS); i++) {
+    for (int i = 0; i < ITERATIONS; i++) {
         const eoc_signal before = *stream;
         next_log_q(law, map, stream, &slope);
-        if (stream->log_q == -INFINITY) {
+        if (is_at_rest(stream, &before)) {
             return true;
         }
-        if (fabs(stream->log_q - before.log_q) < 1e-15 * fmax(1.0, fabs(stream->log_q)) &&
-            fabs(stream->mean - before.mean) < 1e-15) {
+    }
+    for (int i = 0; i < MEAN_ITERATIONS && means && fabs(stream->log_q) < FAR; i++) {
+        const eoc_signal before = *stream;
+        rest(law, map, stream);
+        if (is_at_rest(stream, &before)) {
             return true;
         }
     }
@@ -164,7 +193,7 @@ static eoc_status find_like_plain(const eoc_layer_law *law, eoc_feature_map *map
     const double sigma_b2 =
         b->matrix_before ? law->bias + law->before * share * law->bias_behind : share * law->bias_behind;
     EOC_TRY(eoc_mean_field_find(&law->passed, sigma_w2, sigma_b2,
-                                b->matrix_before ? law->before * q_1 + law->bias : q_1, 0.0, out));
+                                b->matrix_before ? law->before * q_1 + law->bias : q_1, out));
     const double y = out->q_star, c_y = out->c_star;
     if (b->matrix_before && isfinite(y)) {
         out->q_star = law->before > 0.0 ? (y - law->bias) / law->before : share * law->bias_behind;
@@ -172,7 +201,7 @@ static eoc_status find_like_plain(const eoc_layer_law *law, eoc_feature_map *map
     if (b->keep < 1.0) { /* the correlation map is another one, and so is its limit */
         const unsigned of_c = EOC_THEORY_C_ANY | EOC_THEORY_CHAOTIC | EOC_THEORY_XI_INFINITE;
         out->status &= ~of_c;
-        const eoc_signal stream = {.log_q = out->q_star == 0.0 ? -1000.0 : fmin(log(out->q_star), 1000.0)};
+        const eoc_signal stream = {.log_q = out->q_star == 0.0 ? -FAR : fmin(log(out->q_star), FAR)};
         eoc_layer_law without_bias = *law;
         if (out->q_star == 0.0 || isinf(out->q_star)) {
             without_bias.bias = without_bias.bias_behind = 0.0;
@@ -252,6 +281,34 @@ static void set_skip_alone(double skip2, double q_1, eoc_mean_field *out)
     out->xi_c = INFINITY;
 }
 
+/* Where log q goes to one end of the line, +FAR or -FAR, and phi is its slopes: a layer is a constant factor. */
+static void set_straight(const eoc_layer_law *law, eoc_feature_map *map, double log_q, eoc_mean_field *out)
+{
+    eoc_layer_law without_bias = *law;
+    without_bias.bias = without_bias.bias_behind = 0.0;
+    eoc_signal stream = {.log_q = log_q, .mean = 0.0};
+    double slope = 0.0;
+    for (int i = 0; i < ITERATIONS; i++) { /* the mean of a stream finds its share of the length */
+        const double before = stream.mean;
+        next_log_q(&without_bias, map, &stream, &slope);
+        stream.log_q = log_q;
+        if (stream.mean == before) {
+            break;
+        }
+    }
+    out->status |= log_q > 0.0 ? EOC_THEORY_Q_DIVERGES : EOC_THEORY_Q_ZERO;
+    out->q_star = log_q > 0.0 ? INFINITY : 0.0;
+    set_at(&without_bias, map, &stream, out);
+    const eoc_features *f = eoc_feature_map_at(map, log_q);
+    const bool one_slope = fabs(f->mu_2 - f->mu_1 * f->mu_1) <= 1e-14 * f->mu_2;
+    const bool straight = law->passed.kind->odd && law->block.keep == 1.0; /* linear: the map of c is the identity */
+    if (straight || (is_one(out->chi_c) && out->c_star == 1.0 && one_slope)) {
+        out->status |= EOC_THEORY_C_ANY;
+        out->c_star = NAN;
+    }
+    set_depth_scale_of_c(out);
+}
+
 static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double q_1, eoc_mean_field *out)
 {
     const eoc_block *b = &law->block;
@@ -272,28 +329,11 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
     }
     out->status |= EOC_THEORY_Q_DIVERGES;
     out->q_star = INFINITY;
-    const double far = normalized ? 2.0 * log(b->norm.gamma) : 1000.0;
+    const double far = normalized ? 2.0 * log(b->norm.gamma) : FAR;
     const eoc_features f = *eoc_feature_map_at(map, far);
     const bool unbounded = !normalized && f.log_phi2 > 100.0;
     if (unbounded) {
-        eoc_layer_law without_bias = *law;
-        without_bias.bias = without_bias.bias_behind = 0.0;
-        eoc_signal stream = {.log_q = 1000.0, .mean = 0.0};
-        for (int i = 0; i < ITERATIONS; i++) { /* the mean of a stream finds its share of the length */
-            const double before = stream.mean;
-            next_log_q(&without_bias, map, &stream, &slope);
-            stream.log_q = 1000.0;
-            if (stream.mean == before) {
-                break;
-            }
-        }
-        set_at(&without_bias, map, &stream, out);
-        const bool straight = law->passed.kind->odd && b->keep == 1.0; /* linear: the map of c is the identity */
-        if (straight || (is_one(out->chi_c) && out->c_star == 1.0 && f.mu_2 == f.mu_1 * f.mu_1)) {
-            out->status |= EOC_THEORY_C_ANY;
-            out->c_star = NAN;
-        }
-        set_depth_scale_of_c(out);
+        set_straight(law, map, FAR, out);
         return;
     }
     /* What is added is bounded: beside a stream of growing length it is nothing. */
@@ -332,12 +372,9 @@ static eoc_status find(const eoc_layer_law *law, eoc_feature_map *map, double q_
     *out = eoc_mean_field_unknown(0);
     eoc_signal stream = {.log_q = log(q_1), .mean = 0.0};
     if (!iterate_length(law, map, means, &stream)) {
-        if (means && law->passed.kind->scale_invariant) { /* a constant factor a layer */
-            const double log_q = stream.log_q;
-            set_at(law, map, &stream, out);
-            out->status |= log_q < log(q_1) ? EOC_THEORY_Q_ZERO : EOC_THEORY_Q_DIVERGES;
-            out->q_star = log_q < log(q_1) ? 0.0 : INFINITY;
-            set_depth_scale_of_c(out);
+        const bool far = fabs(stream.log_q) >= FAR;
+        if (means && (far || law->passed.kind->scale_invariant)) {
+            set_straight(law, map, (far ? stream.log_q > 0.0 : stream.log_q > log(q_1)) ? FAR : -FAR, out);
         }
         return EOC_OK;
     }

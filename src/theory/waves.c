@@ -10,14 +10,14 @@
 /* The lattice is as exact, and as quick, below. */
 static const double LEAST_Q = 8.0;
 
-static bool serves(const eoc_expectations *e, double q)
+bool eoc_wave_serves(const eoc_expectations *e, double q)
 {
     return e->act.kind->wave && q >= LEAST_Q;
 }
 
 bool eoc_wave_fill(const eoc_expectations *e, eoc_moments *m)
 {
-    if (!serves(e, m->q)) {
+    if (!eoc_wave_serves(e, m->q)) {
         return false;
     }
     const double rest = exp(-2.0 * m->q), phi2 = 0.5 * (1.0 - rest), growth = isinf(m->q) ? 0.0 : m->q * rest;
@@ -30,16 +30,17 @@ bool eoc_wave_fill(const eoc_expectations *e, eoc_moments *m)
     return true;
 }
 
-bool eoc_wave_serves(const eoc_expectations *e, const eoc_moments *m)
+double eoc_wave_excess(double q)
 {
-    return serves(e, m->q);
+    const double rest = exp(-2.0 * q);
+    return 0.5 * q * (1.0 + rest) - 0.5 * (1.0 - rest);
 }
 
 /* By cos(u1 - u2) and cos(u1 + u2), whose arguments have variances of twice `apart` and twice `together`. */
 bool eoc_wave_pair(const eoc_expectations *e, const eoc_moments *m1, const eoc_moments *m2, double one_minus_c,
                    eoc_pair_values *values)
 {
-    if (!serves(e, m1->q) || !serves(e, m2->q)) {
+    if (!eoc_wave_serves(e, m1->q) || !eoc_wave_serves(e, m2->q)) {
         return false;
     }
     const bool equal = m1->log_q == m2->log_q;

@@ -145,7 +145,7 @@ static void kinked_near_one(void **state)
         const double variances[] = {1.0, 1.0};
         const eoc_kernel_rows rows = {.one_minus_ratio = gap};
         eoc_mean_field point;
-        assert_int_equal(eoc_mean_field_find(&act, 0.5, 0.2, 0.7, 0.6, &point), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, 0.5, 0.2, 0.7, &point), EOC_OK);
         assert_int_equal(eoc_kernel_fill(&act, 0.5, 0.2, variances, 0.6, 160, &rows), EOC_OK);
         for (int l = 30; l < 159; l++) {
             assert_true(gap[l] > 0.0 && gap[l + 1] < gap[l]);
@@ -165,7 +165,7 @@ static void grows_without_bound(void **state)
     const double variances[] = {1.0, 1.0};
     const eoc_kernel_rows rows = {.log_diagonal = {diagonal}, .ratio = ratio};
     eoc_mean_field point;
-    assert_int_equal(eoc_mean_field_find(&act, 2.5, 0.0, 1.0, 0.6, &point), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 2.5, 0.0, 1.0, &point), EOC_OK);
     assert_int_equal(eoc_kernel_fill(&act, 2.5, 0.0, variances, 0.6, LAYERS, &rows), EOC_OK);
     assert_true(diagonal[LAYERS - 1] > 720.0); /* exp of it is not a double */
     for (int l = 200; l + 1 < LAYERS; l++) {

@@ -34,10 +34,25 @@ static eoc_layer_theory *theory_of(const eoc_network *network, bool paired, int 
     return theory;
 }
 
+/* A batch of independent inputs of variance 1. */
+enum { BATCH = 8 };
+
+static eoc_layer_theory *theory_of_batch(const eoc_network *network, int depth)
+{
+    static const double one = 1.0, all = BATCH;
+    static const eoc_theory_pair pair = {.correlation = 0.0, .count = (double)BATCH * (BATCH - 1)};
+    const eoc_theory_inputs inputs = {
+        .num_variances = 1, .variances = &one, .counts = &all, .num_pairs = 1, .pairs = &pair};
+    eoc_layer_theory *theory = NULL;
+    assert_int_equal(eoc_layer_theory_create(network, &inputs, depth, &theory), EOC_OK);
+    return theory;
+}
+
 static eoc_layer_limits limits_of(const eoc_network *network)
 {
     eoc_layer_limits limits;
-    eoc_layer_theory *theory = theory_of(network, true, 2);
+    const bool coupled = network->architecture.kind->needs(network).coupled;
+    eoc_layer_theory *theory = coupled ? theory_of_batch(network, 2) : theory_of(network, true, 2);
     assert_int_equal(eoc_layer_theory_limits(theory, network, &limits), EOC_OK);
     eoc_layer_theory_destroy(&theory);
     return limits;
@@ -323,16 +338,10 @@ static void what_does_not_settle(void **state)
 static void vanishing_below_epsilon(void **state)
 {
     (void)state;
-    enum { B = 8, DEPTH = 30 };
+    enum { DEPTH = 30 };
     const eoc_network n = network_of("fully_connected(normalization=batch, epsilon=100)", "relu", "gaussian", 1.5, 0.0);
-    static const double one = 1.0, all = B;
-    static const eoc_theory_pair pair = {.correlation = 0.0, .count = (double)B * (B - 1)};
-    const eoc_theory_inputs inputs = {
-        .num_variances = 1, .variances = &one, .counts = &all, .num_pairs = 1, .pairs = &pair};
-    eoc_layer_theory *theory = NULL;
-    assert_int_equal(eoc_layer_theory_create(&n, &inputs, DEPTH, &theory), EOC_OK);
-    eoc_layer_limits limits;
-    assert_int_equal(eoc_layer_theory_limits(theory, &n, &limits), EOC_OK);
+    const eoc_layer_limits limits = limits_of(&n);
+    eoc_layer_theory *theory = theory_of_batch(&n, DEPTH);
     double log_q[2], log_gradient_q[2], c[2];
     const int layers[] = {DEPTH - 1, DEPTH};
     eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q, .c = c};
@@ -342,10 +351,55 @@ static void vanishing_below_epsilon(void **state)
     CHECK_NEAR(limits.point.c_star, c[1], 1e-9);
     const int before[] = {15, 16}; /* gradients between two layers in the middle of the network */
     eoc_curve_rows middle = {.log_gradient_q = log_gradient_q};
-    assert_int_equal(eoc_layer_theory_create(&n, &inputs, DEPTH, &theory), EOC_OK);
+    theory = theory_of_batch(&n, DEPTH);
     eoc_layer_theory_fill(theory, &n, before, 2, &middle);
     eoc_layer_theory_destroy(&theory);
     CHECK_RELATIVE(limits.point.chi_1, exp(log_gradient_q[0] - log_gradient_q[1]), 1e-9);
+}
+
+/* Reduced layers, whose features add up by their means, of phi that is straight far out: where the stream grows they
+ * are those of relu, where it vanishes those of the slope 1/2 at 0. chi_1 = skip^2 + sigma_w^2 E[phi'^2]. */
+static void reduced_layers_at_the_ends(void **state)
+{
+    (void)state;
+    static const char REDUCED[] = "residual(form=reduced, skip=0.5)";
+    static const char *const far[] = {"gelu", "silu", "softplus", "elu"};
+    const eoc_network straight = network_of(REDUCED, "relu", "gaussian", 2.0, 0.0);
+    const eoc_mean_field relu = limits_of(&straight).point;
+    for (int i = 0; i < 4; i++) {
+        const eoc_network n = network_of(REDUCED, far[i], "gaussian", 2.0, 0.1);
+        const eoc_mean_field m = limits_of(&n).point;
+        assert_true(isinf(m.q_star) && m.status & EOC_THEORY_Q_DIVERGES);
+        CHECK_NEAR(m.chi_1, 0.25 + 2.0 / 2.0, 1e-12);
+        CHECK_NEAR(m.chi_c, relu.chi_c, 1e-9);
+        CHECK_NEAR(m.c_star, relu.c_star, 1e-9);
+    }
+    for (int i = 0; i < 2; i++) {
+        const eoc_network n = network_of(REDUCED, far[i], "gaussian", 1.0, 0.0);
+        const eoc_mean_field m = limits_of(&n).point;
+        assert_true(m.q_star == 0.0 && m.status & EOC_THEORY_Q_ZERO && m.status & EOC_THEORY_C_ANY);
+        CHECK_NEAR(m.chi_1, 0.25 + 0.25, 1e-12);
+    }
+}
+
+/* Streams that take thousands of layers to settle. Bounded phi: M = E[phi]/(1 - skip), q (1 - skip^2) = E[phi^2] + 2
+ * skip M E[phi]; of sigmoid under a wide Gaussian E[phi] = 1/2, E[phi^2] = 1/2 - 1/sqrt(2 pi y) to order y^(-3/2).
+ * Normalized over the batch: E[relu^2] = 1/2 whatever came in, but for epsilon. */
+static void streams_that_settle_slowly(void **state)
+{
+    (void)state;
+    const double skip = 0.9999, mean = 0.5 / (1.0 - skip), sum = 0.5 + 2.0 * skip * mean * 0.5;
+    const eoc_network bounded = network_of("residual(form=reduced, skip=0.9999)", "sigmoid", "gaussian", 2.0, 0.1);
+    const double about = sum / (1.0 - skip * skip), y = 2.0 * about + 0.1;
+    const double q = (sum - 1.0 / sqrt(2.0 * 3.14159265358979323846 * y)) / (1.0 - skip * skip);
+    CHECK_RELATIVE(limits_of(&bounded).point.q_star, q, 1e-10);
+    const double skips[] = {0.99, 0.999};
+    for (int i = 0; i < 2; i++) {
+        char spelling[80];
+        snprintf(spelling, sizeof spelling, "residual(normalization=batch, epsilon=1e-9, skip=%g)", skips[i]);
+        const eoc_network n = network_of(spelling, "relu", "gaussian", 2.0, 0.0);
+        CHECK_RELATIVE(limits_of(&n).point.q_star, 1.0 / (1.0 - skips[i] * skips[i]), 1e-9);
+    }
 }
 
 static void what_is_not_covered(void **state)
@@ -371,6 +425,7 @@ int main(void)
         cmocka_unit_test(erf_residual_is_subexponential), cmocka_unit_test(erf_residual_limits),
         cmocka_unit_test(dropout_has_no_critical_point),  cmocka_unit_test(layer_normalization_fixes_the_length),
         cmocka_unit_test(crelu_is_linear_or_relu),        cmocka_unit_test(what_is_not_covered),
+        cmocka_unit_test(reduced_layers_at_the_ends),     cmocka_unit_test(streams_that_settle_slowly),
         cmocka_unit_test(what_does_not_settle),           cmocka_unit_test(vanishing_below_epsilon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,7 @@ static void reference_points(void **state)
         const double sigma_w2 = v[0], sigma_b2 = v[1];
         const bool line = strcmp(name, "relu") == 0 && sigma_b2 == 0.0; /* its row starts from q = 1 */
         eoc_mean_field point;
-        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, line ? 1.0 : sigma_w2 + sigma_b2, 0.6, &point),
+        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, line ? 1.0 : sigma_w2 + sigma_b2, &point),
                          EOC_OK);
         CHECK_RELATIVE(point.q_star, v[2], 1e-9);
         CHECK_RELATIVE(point.chi_1, v[3], 1e-9);
@@ -206,7 +206,7 @@ static void sine_moments(void **state)
     for (size_t i = 0; i < 5; i++) {
         const double w2 = points[i][0], b2 = points[i][1];
         eoc_mean_field m;
-        assert_int_equal(eoc_mean_field_find(&act, w2, b2, w2 + b2, 0.6, &m), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, w2, b2, w2 + b2, &m), EOC_OK);
         const double q = m.q_star, rest = exp(-2.0 * q);
         CHECK_RELATIVE(q, 0.5 * w2 * (1.0 - rest) + b2, 1e-12);
         CHECK_RELATIVE(m.mu_1, 0.5 * (1.0 + rest), 1e-12);
@@ -288,7 +288,7 @@ static void critical_points_by_bias(void **state)
         CHECK_NEAR(points[0].q_star, cases[i].q_star, cases[i].tolerance);
         CHECK_NEAR(points[0].sigma_b2, cases[i].sigma_b2, 1e-10 * cases[i].sigma_b2 + 1e-10);
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, points[0].sigma_w2, points[0].sigma_b2, points[0].q_star, 0.5, &at),
+        assert_int_equal(eoc_mean_field_find(&act, points[0].sigma_w2, points[0].sigma_b2, points[0].q_star, &at),
                          EOC_OK);
         if (points[0].chi_q < 1.0) {
             CHECK_NEAR(at.chi_1, 1.0, 1e-9);
@@ -350,13 +350,13 @@ static void half_stable_points(void **state)
     const double sigma_w2 = cases[0].sigma_w2, sigma_b2 = cases[0].sigma_b2, q_star = cases[0].q_star;
     const eoc_activation gelu = activation("gelu"), silu = activation("silu");
     eoc_mean_field at;
-    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2, 30.0, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2, 30.0, &at), EOC_OK);
     assert_int_equal(at.status & EOC_THEORY_Q_HALF_STABLE, EOC_THEORY_Q_HALF_STABLE);
     CHECK_RELATIVE(at.q_star, q_star, 1e-5);
-    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2, 0.99 * q_star, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2, 0.99 * q_star, &at), EOC_OK);
     assert_int_equal(at.status & EOC_THEORY_Q_HALF_STABLE, 0);
     assert_true(at.q_star < 0.99 * q_star && at.chi_1 < 1.0 && at.chi_q < 1.0);
-    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2 - 1e-6, 30.0, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&gelu, sigma_w2, sigma_b2 - 1e-6, 30.0, &at), EOC_OK);
     assert_int_equal(at.status & EOC_THEORY_Q_HALF_STABLE, 0);
     assert_true(at.q_star < 0.99 * q_star);
     /* silu: a longer signal stops 2% beyond, at a stable point that mpmath's root of V(q) = q with 25 digits puts at
@@ -371,11 +371,29 @@ static void half_stable_points(void **state)
     CHECK_RELATIVE(points[0].q_star, cases[1].q_star, 1e-5);
     CHECK_RELATIVE(points[1].q_star, 14.593101025, 1e-8);
     CHECK_RELATIVE(points[1].chi_1, 1.000461732472, 1e-10);
-    assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 30.0, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 30.0, &at), EOC_OK);
     CHECK_RELATIVE(at.q_star, 14.593101025, 1e-8);
-    assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 1.0, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&silu, cases[1].sigma_w2, cases[1].sigma_b2, 1.0, &at), EOC_OK);
     CHECK_RELATIVE(at.q_star, cases[1].q_star, 1e-5);
     assert_true(at.status & EOC_THEORY_Q_HALF_STABLE);
+}
+
+/* sin at q of no structure left: E[cos^2] = E[sin^2] = 1/2, so chi_1 = 1 at sigma_w^2 = 2 and sigma_b^2 = q - 1. */
+static void critical_line_of_wide_waves(void **state)
+{
+    (void)state;
+    const eoc_activation act = activation("sin");
+    static const double qs[] = {30.0, 1e4, 1e5, 1e8};
+    for (int i = 0; i < 4; i++) {
+        eoc_critical_point point;
+        assert_int_equal(eoc_critical_at_q(&act, qs[i], &point), EOC_OK);
+        CHECK_RELATIVE(point.sigma_w2, 2.0, 1e-14);
+        CHECK_RELATIVE(point.sigma_b2, qs[i] - 1.0, 1e-14);
+        int count = 0;
+        assert_int_equal(eoc_critical_find(&act, qs[i] / 2.0, 1, &point, &count), EOC_OK);
+        assert_int_equal(count, 1);
+        CHECK_RELATIVE(point.q_star, 1.0 + qs[i] / 2.0, 1e-10);
+    }
 }
 
 /* gelu at (2, 0.1): published.md, golden values. */
@@ -391,10 +409,10 @@ static void two_fixed_points(void **state)
     CHECK_NEAR(points[1].q_star, 11.29787, 5e-6);
     assert_true(points[0].chi_q < 1.0 && points[1].chi_q > 1.0);
     eoc_mean_field at;
-    assert_int_equal(eoc_mean_field_find(&act, 2.0, 0.1, 11.2, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 2.0, 0.1, 11.2, &at), EOC_OK);
     CHECK_NEAR(at.q_star, 0.34083001, 5e-9);
     assert_true(at.status & EOC_THEORY_Q_SEVERAL);
-    assert_int_equal(eoc_mean_field_find(&act, 2.0, 0.1, 11.4, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 2.0, 0.1, 11.4, &at), EOC_OK);
     assert_true(isinf(at.q_star) && (at.status & EOC_THEORY_Q_DIVERGES));
 }
 
@@ -413,7 +431,7 @@ static void schoenholz_table(void **state)
     const eoc_activation act = activation("tanh");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, rows[i][0], 0.05, rows[i][0] + 0.05, 0.6, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, rows[i][0], 0.05, rows[i][0] + 0.05, &at), EOC_OK);
         CHECK_NEAR(at.q_star, rows[i][1], 6e-6);
         CHECK_NEAR(at.chi_1, rows[i][2], 6e-6);
         CHECK_NEAR(at.c_star, rows[i][3], 6e-6);
@@ -432,7 +450,7 @@ static void poole_points(void **state)
     const eoc_activation act = activation("tanh");
     for (size_t i = 0; i < 3; i++) {
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, rows[i][0] * rows[i][0], 0.09, 1.0, 0.6, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, rows[i][0] * rows[i][0], 0.09, 1.0, &at), EOC_OK);
         CHECK_NEAR(at.q_star, rows[i][1], 6e-6);
         CHECK_NEAR(at.chi_1, rows[i][2], 6e-6);
         CHECK_NEAR(at.c_star, rows[i][3], 6e-6);
@@ -482,7 +500,7 @@ static void jacobian_spectra(void **state)
         int count = 0;
         eoc_mean_field at;
         assert_int_equal(eoc_critical_find(&act, ratios[i].sigma_b2, 1, &line, &count), EOC_OK);
-        assert_int_equal(eoc_mean_field_find(&act, line.sigma_w2, line.sigma_b2, 1.0, 0.5, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, line.sigma_w2, line.sigma_b2, 1.0, &at), EOC_OK);
         CHECK_NEAR(eoc_mean_field_jacobian_variance(&at, 0.0), ratios[i].ratio - 1.0, 1e-5);
         CHECK_NEAR(eoc_mean_field_jacobian_variance(&at, -1.0), ratios[i].ratio, 1e-5);
         CHECK_NEAR(eoc_mean_field_beta(&at), 3.0 * ratios[i].ratio - 1.0, 3e-5);
@@ -532,7 +550,7 @@ static void flags(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const eoc_activation act = activation(cases[i].name);
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, cases[i].sigma_w2, cases[i].sigma_b2, 1.5, 0.6, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, cases[i].sigma_w2, cases[i].sigma_b2, 1.5, &at), EOC_OK);
         if (at.status != (unsigned)cases[i].flags) {
             fail_msg("%s at (%g, %g): flags %#x, not %#x", cases[i].name, cases[i].sigma_w2, cases[i].sigma_b2,
                      at.status, (unsigned)cases[i].flags);
@@ -551,7 +569,7 @@ static void flags(void **state)
     /* tanh just above (1, 0): q_star = (sigma_w2 - 1)/2 to first order, from V = sigma_w2 (q - 2 q^2). */
     const eoc_activation act = activation("tanh");
     eoc_mean_field at;
-    assert_int_equal(eoc_mean_field_find(&act, 1.001, 0.0, 1.0, 0.0, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 1.001, 0.0, 1.0, &at), EOC_OK);
     CHECK_RELATIVE(at.q_star, 5e-4, 5e-3);
     assert_int_equal(at.status, CHAOTIC | SEVERAL);
     CHECK_NEAR(at.c_star, 0.0, 0.0);
@@ -569,7 +587,7 @@ static void slopes_are_derivatives(void **state)
         }
         const double sigma_w2 = 0.7, sigma_b2 = 0.3, h = 1e-4;
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, 0.5, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, &at), EOC_OK);
         /* Input variances for which q^1 is q_star - h, q_star and q_star + h; layer 2 is then V of it. */
         double q_2[3], log_g = 0.0;
         for (int i = 0; i < 3; i++) {
@@ -705,7 +723,7 @@ static void curvature_of_a_circle(void **state)
         const eoc_activation act = activation(names[i]);
         const double sigma_w2 = 6.25, sigma_b2 = 0.09;
         eoc_mean_field at;
-        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, 0.5, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, &at), EOC_OK);
         const double variance = (at.q_star - sigma_b2) / sigma_w2, variances[] = {variance, variance};
         const int layer = 24;
         const double t = 1e-2 * pow(at.chi_1, -0.5 * layer);
@@ -730,7 +748,7 @@ static void selu_fixed_point(void **state)
     (void)state;
     const eoc_activation act = activation("selu");
     eoc_mean_field at;
-    assert_int_equal(eoc_mean_field_find(&act, 1.0, 0.0, 1.5, 0.5, &at), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 1.0, 0.0, 1.5, &at), EOC_OK);
     CHECK_NEAR(at.q_star, 1.0, 1e-9);
     CHECK_NEAR(at.chi_1, 1.07157, 5e-6);
     CHECK_NEAR(at.chi_q, 0.782648, 5e-7);
@@ -1079,7 +1097,7 @@ static void small_differences_keep_their_digits(void **state)
         read_out out;
         eoc_mean_field at;
         run_pair(&act, 0.8, 0.1, equal, 0.5, 160, layers, 2, &out);
-        assert_int_equal(eoc_mean_field_find(&act, 0.8, 0.1, 0.9, 0.5, &at), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, 0.8, 0.1, 0.9, &at), EOC_OK);
         assert_true(out.one_minus_c[0] < 1e-16 && out.one_minus_c[1] > 0.0);
         CHECK_NEAR(log(out.one_minus_c[1] / out.one_minus_c[0]) / 10.0, log(at.chi_c), 1e-7);
     }
@@ -1088,6 +1106,7 @@ static void small_differences_keep_their_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(critical_line_of_wide_waves),
         cmocka_unit_test(reference_points),
         cmocka_unit_test(reference_trajectories),
         cmocka_unit_test(reference_critical_line),

@@ -162,9 +162,9 @@ static void images_in_space(void **state)
     }
     /* Limits are those of the point, whatever the images. */
     eoc_mean_field point;
-    assert_int_equal(eoc_mean_field_find(&network.activation, eoc_text_round(eoc_network_effective(&network)), 0.1, 1.3,
-                                         0.5, &point),
-                     EOC_OK);
+    assert_int_equal(
+        eoc_mean_field_find(&network.activation, eoc_text_round(eoc_network_effective(&network)), 0.1, 1.3, &point),
+        EOC_OK);
     CHECK_RELATIVE(*t.record.q_star, point.q_star, 1e-12);
     forget(&t);
     eoc_images_destroy(&images);

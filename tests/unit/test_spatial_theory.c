@@ -392,7 +392,7 @@ static void variance_modes_decay(void **state)
     const eoc_activation act = activation("tanh");
     const double sigma_w2 = 2.0, sigma_b2 = 0.1;
     eoc_mean_field point;
-    assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, 0.5, &point), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, &point), EOC_OK);
     double variances[SIDE], lambda[SIDE];
     eoc_averaging_eigenvalues(&a, lambda);
     for (int p = 0; p < SIDE; p++) {
@@ -424,7 +424,7 @@ static void correlation_modes_decay(void **state)
     const eoc_activation act = activation("tanh");
     const double sigma_w2 = 2.5, sigma_b2 = 0.05;
     eoc_mean_field point;
-    assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, 0.5, &point), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, sigma_w2, sigma_b2, 1.0, &point), EOC_OK);
     const double variance = (point.q_star - sigma_b2) / sigma_w2, two = 2.0;
     double correlations[SIDE], lambda[SIDE];
     eoc_averaging_eigenvalues(&a, lambda);
@@ -609,7 +609,7 @@ static void small_differences_keep_their_digits(void **state)
         .classes = {.num_variances = 2, .variances = means, .counts = counts, .num_pairs = 1, .pairs = &pair},
         .variances = variances};
     eoc_mean_field point;
-    assert_int_equal(eoc_mean_field_find(&act, 1.2, 0.05, 1.0, 0.3, &point), EOC_OK);
+    assert_int_equal(eoc_mean_field_find(&act, 1.2, 0.05, 1.0, &point), EOC_OK);
     for (int i = 0; i < 2; i++) {
         const eoc_averaging a = averaging(1, SIDE, edges[i], true);
         outcome *o = run(&a, "tanh", 1.2, 0.05, &inputs, DEPTH, EOC_SPATIAL_OTHER);
