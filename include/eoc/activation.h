@@ -80,6 +80,13 @@ static inline double eoc_activation_dphi(const eoc_activation *a, double z)
     return a->kind->dphi(z, a->parameters);
 }
 
+/** Whether phi is relu, by whatever name. */
+static inline bool eoc_activation_is_relu(const eoc_activation *a)
+{
+    return a->kind->scale_invariant && a->kind->features != 2 && eoc_activation_dphi(a, -1.0) == 0.0 &&
+           eoc_activation_dphi(a, 1.0) == 1.0;
+}
+
 /** h = phi(z) and d = phi'(z), n values at float32; h may be z, d may not. */
 void eoc_activation_both_float(const eoc_activation *a, const float *z, float *h, float *d, size_t n);
 

@@ -42,7 +42,7 @@
     X(TRAINABLE, "trainable")                                                                    \
     X(ISOMETRIC, "trainable, near-isometric")
 
-#define EOC_ADVICE_REGIME_ENUM(name, text) EOC_REGIME_##name,
+#define EOC_ADVICE_REGIME_ENUM(name, text) EOC_ADVICE_##name,
 typedef enum { EOC_ADVICE_REGIMES(EOC_ADVICE_REGIME_ENUM) EOC_NUM_REGIMES } eoc_advice_regime;
 #define EOC_ADVICE_VERDICT_ENUM(name, text) EOC_VERDICT_##name,
 typedef enum { EOC_ADVICE_VERDICTS(EOC_ADVICE_VERDICT_ENUM) EOC_NUM_VERDICTS } eoc_advice_verdict;

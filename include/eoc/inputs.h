@@ -24,9 +24,10 @@ typedef struct {
     const char *formula;
     const char *source;
     bool has_correlation, has_points, has_images; /* which keys it reads */
-    bool is_interval; /* reads from and to instead of a variance: inputs of many lengths on one line */
-    int min_width;    /* directions it needs, as far as they are known without the images */
-    int max_points;   /* where it has points */
+    bool is_independent; /* inputs have nothing to do with each other: a batch of them has a theory */
+    bool is_interval;    /* reads from and to instead of a variance: inputs of many lengths on one line */
+    int min_width;       /* directions it needs, as far as they are known without the images */
+    int max_points;      /* where it has points */
     int (*num_inputs)(const eoc_inputs *inputs);
     /** x (num_inputs, width), drawn from the network's key; mean over inputs of |x|^2/width is `variance`. */
     void (*fill)(const eoc_inputs *inputs, eoc_key key, int width, double variance, double *x);

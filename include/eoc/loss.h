@@ -5,12 +5,15 @@
 #ifndef EOC_LOSS_H
 #define EOC_LOSS_H
 
+#include <stdbool.h>
+
 #include "eoc/status.h"
 
 typedef struct {
     const char *name;
     const char *formula;
     const char *source;
+    bool needs_labels; /* the target is a class */
     /** The loss of one sample with outputs y (outputs) and target t (outputs); dy: its derivative by y, may be y. */
     double (*of_sample)(const double *y, const double *target, int outputs, double *dy);
 } eoc_loss_kind;

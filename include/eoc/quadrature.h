@@ -107,4 +107,7 @@ typedef void (*eoc_quadrature_row)(double u1, const double *y, const double *u2,
 void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature_pair *pair, eoc_quadrature_row row,
                                 void *context, int num_values, eoc_expectation *values);
 
+/** Gauss's rule of n points for a weight of 1 on [-1, 1]: node (n), descending, and weight (n), to rounding. */
+void eoc_quadrature_legendre(int n, double *node, double *weight);
+
 #endif

@@ -9,16 +9,14 @@
 #ifndef EOC_STATUS_H
 #define EOC_STATUS_H
 
-#define EOC_STATUS_LIST(X)                       \
-    X(EOC_OK, "success")                         \
-    X(EOC_ERR_USAGE, "bad option or sweep file") \
-    X(EOC_ERR_UNKNOWN, "no kind of that name")   \
-    X(EOC_ERR_NOMEM, "out of memory")            \
-    X(EOC_ERR_IO, "a file cannot be used")       \
-    X(EOC_ERR_PEER, "another rank failed")
-
-#define EOC_STATUS_ENUM(code, text) code,
-typedef enum { EOC_STATUS_LIST(EOC_STATUS_ENUM) EOC_NUM_STATUS } eoc_status;
+typedef enum {
+    EOC_OK,
+    EOC_ERR_USAGE,   /* a bad option or sweep file */
+    EOC_ERR_UNKNOWN, /* no kind of that name */
+    EOC_ERR_NOMEM,   /* out of memory */
+    EOC_ERR_IO,      /* a file cannot be used */
+    EOC_ERR_PEER     /* another rank failed */
+} eoc_status;
 
 /** Stores the sentence and returns `code`, so that a caller can write `return EOC_FAIL(...)`. */
 #define EOC_FAIL(code, ...) eoc_status_fail((code), __VA_ARGS__)
@@ -42,8 +40,5 @@ eoc_status eoc_status_fail(eoc_status code, const char *format, ...) __attribute
 
 /** The sentence of the last failure; "" when nothing failed. Valid until the next failure, not to be freed. */
 const char *eoc_status_why(void);
-
-/** A few words for a code, for logs and tests. */
-const char *eoc_status_text(eoc_status code);
 
 #endif

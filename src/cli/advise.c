@@ -229,14 +229,14 @@ static void say_of_width(const eoc_advice *a, eoc_text *out)
 }
 
 static void (*const sayings[EOC_NUM_REGIMES])(const eoc_advice *, eoc_text *) = {
-    [EOC_REGIME_LINEAR] = say_linear,
-    [EOC_REGIME_FOLDED] = say_folded,
-    [EOC_REGIME_SCALE_FREE] = say_scale_free,
-    [EOC_REGIME_ISOMETRIC] = say_isometric,
-    [EOC_REGIME_STABLE] = say_stable,
-    [EOC_REGIME_UPPER_BRANCH] = say_upper_branch,
-    [EOC_REGIME_FAR] = say_far,
-    [EOC_REGIME_NONE] = say_none,
+    [EOC_ADVICE_LINEAR] = say_linear,
+    [EOC_ADVICE_FOLDED] = say_folded,
+    [EOC_ADVICE_SCALE_FREE] = say_scale_free,
+    [EOC_ADVICE_ISOMETRIC] = say_isometric,
+    [EOC_ADVICE_STABLE] = say_stable,
+    [EOC_ADVICE_UPPER_BRANCH] = say_upper_branch,
+    [EOC_ADVICE_FAR] = say_far,
+    [EOC_ADVICE_NONE] = say_none,
 };
 
 #define TEXT_OF(number) #number

@@ -354,7 +354,7 @@ static bool check_coupled(const kinds *k)
     if (!kind || probe->nothing) {
         return true;
     }
-    if (strcmp(kind->name, "gaussian") != 0 && !kind->is_interval) {
+    if (!kind->is_independent && !kind->is_interval) {
         eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
                          "%s takes means over a batch of independent inputs, which a %s is not; accepted with it: "
                          "%d or more probe.inputs.points of kind gaussian or interval",

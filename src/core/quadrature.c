@@ -9,6 +9,7 @@
 
 enum { POINTS = EOC_QUADRATURE_POINTS, MAX_NODES = EOC_QUADRATURE_MAX_PANELS * EOC_QUADRATURE_POINTS, MAX_LEVEL = 6 };
 
+static const double PI = 3.14159265358979323846;
 static const double INV_SQRT_2PI = 0.39894228040143267794;
 
 /* A panel may grow by this share of its distance from a focus: nodes then follow a pole there with a Bernstein
@@ -340,5 +341,25 @@ void eoc_quadrature_expect_pair(eoc_quadrature *quadrature, const eoc_quadrature
         if (good || level >= 2) {
             return;
         }
+    }
+}
+
+void eoc_quadrature_legendre(int n, double *node, double *weight)
+{
+    for (int i = 0; i < n; i++) {
+        double x = cos(PI * (i + 0.75) / (n + 0.5)), slope = 0.0, step = 1.0;
+        for (int k = 0; k < 50 && fabs(step) > 1e-16; k++) { /* Newton's method, which ends in a few */
+            double p = x, before = 1.0;
+            for (int degree = 2; degree <= n; degree++) {
+                const double next = ((2.0 * degree - 1.0) * x * p - (degree - 1.0) * before) / degree;
+                before = p;
+                p = next;
+            }
+            slope = n * (x * p - before) / (x * x - 1.0);
+            step = p / slope;
+            x -= step;
+        }
+        node[i] = x;
+        weight[i] = 2.0 / ((1.0 - x * x) * slope * slope);
     }
 }

@@ -22,11 +22,3 @@ const char *eoc_status_why(void)
 {
     return why;
 }
-
-#define STATUS_TEXT(code, text) [code] = (text),
-
-const char *eoc_status_text(eoc_status code)
-{
-    static const char *const texts[EOC_NUM_STATUS] = {EOC_STATUS_LIST(STATUS_TEXT)};
-    return (unsigned)code < EOC_NUM_STATUS ? texts[code] : "unknown status";
-}

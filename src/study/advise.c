@@ -67,9 +67,9 @@ static eoc_status choose_scale_free(const eoc_activation *act, eoc_advice *a)
     assert(count == 1);
     const double left = eoc_activation_dphi(act, -1.0), right = eoc_activation_dphi(act, 1.0);
     take(a,
-         left == right               ? EOC_REGIME_LINEAR
-         : fabs(left) == fabs(right) ? EOC_REGIME_FOLDED
-                                     : EOC_REGIME_SCALE_FREE,
+         left == right               ? EOC_ADVICE_LINEAR
+         : fabs(left) == fabs(right) ? EOC_ADVICE_FOLDED
+                                     : EOC_ADVICE_SCALE_FREE,
          &p);
     return EOC_OK;
 }
@@ -113,13 +113,13 @@ static eoc_status choose_on_line(const eoc_activation *act, eoc_advice *a)
     }
     if (!first || first->sigma_w2 > ABSURD_WEIGHT_VARIANCE || !steadiest) {
         const eoc_critical_point nothing = {.q_star = NAN, .sigma_w2 = NAN, .sigma_b2 = NAN, .chi_q = NAN};
-        take(a, first ? EOC_REGIME_FAR : EOC_REGIME_NONE, &nothing);
+        take(a, first ? EOC_ADVICE_FAR : EOC_ADVICE_NONE, &nothing);
         return EOC_OK;
     }
     eoc_critical_point p;
     EOC_TRY(eoc_critical_at_q(act, 1.0 / sqrt(8.0 * a->depth), &p));
     if (!in_plane(&p) || !(p.chi_q < 1.0)) {
-        take(a, EOC_REGIME_UPPER_BRANCH, steadiest);
+        take(a, EOC_ADVICE_UPPER_BRANCH, steadiest);
         return EOC_OK;
     }
     bool isometric = false;
@@ -128,7 +128,7 @@ static eoc_status choose_on_line(const eoc_activation *act, eoc_advice *a)
         EOC_TRY(eoc_critical_at_q(act, 1.0, &p)); /* signals of the size of the inputs */
         p = in_plane(&p) && p.chi_q < 1.0 ? p : *steadiest;
     }
-    take(a, isometric ? EOC_REGIME_ISOMETRIC : EOC_REGIME_STABLE, &p);
+    take(a, isometric ? EOC_ADVICE_ISOMETRIC : EOC_ADVICE_STABLE, &p);
     return EOC_OK;
 }
 
@@ -277,12 +277,12 @@ static int index_of(const eoc_advice *a, const char *name)
  * lasts longest. Of the rows of plain layers, the first `num_plain`. */
 static int recommend(const eoc_advice *a, int num_plain)
 {
-    if (a->regime == EOC_REGIME_SCALE_FREE) {
+    if (a->regime == EOC_ADVICE_SCALE_FREE) {
         const int he = index_of(a, "he_normal");
         const bool is_critical = fabs(a->rows[he].effective_weight_variance - a->weight_variance) < 1e-9;
         return is_critical ? he : index_of(a, "critical_gaussian");
     }
-    if (a->regime != EOC_REGIME_FAR && a->regime != EOC_REGIME_NONE) {
+    if (a->regime != EOC_ADVICE_FAR && a->regime != EOC_ADVICE_NONE) {
         return index_of(a, "critical_orthogonal");
     }
     int best = -1;
@@ -322,7 +322,7 @@ static eoc_status add_initializers(const eoc_activation *act, eoc_advice *a)
 
 static bool is_isometric(eoc_advice_regime regime)
 {
-    return regime == EOC_REGIME_LINEAR || regime == EOC_REGIME_FOLDED || regime == EOC_REGIME_ISOMETRIC;
+    return regime == EOC_ADVICE_LINEAR || regime == EOC_ADVICE_FOLDED || regime == EOC_ADVICE_ISOMETRIC;
 }
 
 /* Where no initializer makes an isometry: layers that go deeper. */
@@ -346,7 +346,7 @@ static bool is_beyond_reach(const eoc_advice *a)
 {
     const eoc_advice_row *best = &a->rows[a->recommended];
     const bool scattered = best->spread > EOC_ADVICE_SPREAD * (1.0 + 1e-9); /* to rounding */
-    return a->regime == EOC_REGIME_SCALE_FREE && (scattered || best->beta > 1.0);
+    return a->regime == EOC_ADVICE_SCALE_FREE && (scattered || best->beta > 1.0);
 }
 
 eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice)

@@ -62,7 +62,7 @@ static eoc_status fill(const eoc_network *network, eoc_advice_row *r)
 /* Whether a row of the table is one for an activation. */
 static bool is_for(int row, const eoc_activation *act)
 {
-    return !layers[row].activation || strcmp(act->kind->name, "relu") == 0;
+    return !layers[row].activation || eoc_activation_is_relu(act);
 }
 
 static eoc_status fill_row(int row, const eoc_activation *act, const eoc_advice *a, eoc_advice_row *r)

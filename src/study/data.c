@@ -16,15 +16,6 @@ static void *array(size_t count, size_t width, size_t bytes)
     return count <= SIZE_MAX / bytes / width ? malloc(count * width * bytes) : NULL;
 }
 
-double eoc_data_bytes(const eoc_data *data)
-{
-    const double samples = (double)data->train_count + data->test_count;
-    const double answer = data->train_label ? sizeof(int32_t)
-                          : data->train_y   ? sizeof(float) * (double)data->outputs
-                                            : 0;
-    return samples * (sizeof(float) * (double)data->features + answer);
-}
-
 eoc_status eoc_data_allocate(eoc_data *data, bool labelled)
 {
     assert(data->features >= 1 && data->outputs >= 1 && data->train_count >= 1 && data->test_count >= 1);

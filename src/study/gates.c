@@ -93,7 +93,7 @@ static double mean_over_interval(const eoc_gates *g, int depth, const eoc_inputs
 static bool gates_of(const eoc_network *network, eoc_gates *gates)
 {
     const eoc_architecture_kind *kind = network->architecture.kind;
-    return strcmp(network->activation.kind->name, "relu") == 0 && eoc_initializer_in_theory(&network->initializer) &&
+    return eoc_activation_is_relu(&network->activation) && eoc_initializer_in_theory(&network->initializer) &&
            kind->gates && kind->gates(network, gates);
 }
 
@@ -127,7 +127,7 @@ eoc_status eoc_gates_correlation(const eoc_network *network, const eoc_inputs *i
         return EOC_OK;
     }
     if (g.batch) {
-        const bool independent = strcmp(inputs->kind->name, "gaussian") == 0 && inputs->points > 3;
+        const bool independent = inputs->kind->is_independent && inputs->points > 3;
         *correlation = independent ? batch_correlation(&g, network->depth, variance, inputs->points) : NAN;
         return EOC_OK;
     }

@@ -345,6 +345,7 @@ static const eoc_input_kind kinds[] = {
      .formula = "points independent vectors, entries N(0, variance)",
      .source = "Pennington, Schoenholz & Ganguli 2017",
      .has_points = true,
+     .is_independent = true,
      .max_points = EOC_MAX_POINTS,
      .min_width = 1,
      .num_inputs = given_points,

@@ -39,6 +39,7 @@ static const eoc_loss_kind losses[] = {
     {.name = "cross_entropy",
      .formula = "-log softmax(y)_label, mean over samples",
      .source = "Goodfellow, Bengio & Courville 2016, 6.2.2",
+     .needs_labels = true,
      .of_sample = cross_entropy},
     {.name = "mse",
      .formula = "|y - t|^2/outputs, mean over samples; of labels t is 1 at the label, else 0",

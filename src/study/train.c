@@ -109,8 +109,8 @@ static int greatest_fan(const eoc_train *train, const eoc_data *data, int max_wi
 eoc_status eoc_train_check_labels(const eoc_train *train, const eoc_data *data)
 {
     const bool labelled = data->train_label != NULL;
-    EOC_REQUIRE(labelled || strcmp(train->loss->name, "cross_entropy") != 0, EOC_ERR_USAGE,
-                "train.loss: cross_entropy needs labels, and %s has target vectors; accepted with it: mse",
+    EOC_REQUIRE(labelled || !train->loss->needs_labels, EOC_ERR_USAGE,
+                "train.loss: %s needs labels, and %s has target vectors; accepted with it: mse", train->loss->name,
                 train->dataset.text);
     EOC_REQUIRE(labelled || train->threshold_measure == EOC_THRESHOLD_LOSS, EOC_ERR_USAGE,
                 "train.threshold: accuracy needs labels, and %s has target vectors; accepted with it: loss E",

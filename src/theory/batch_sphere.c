@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "batch_sphere.h"
 
+#include "eoc/quadrature.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -38,30 +40,6 @@ struct eoc_batch_sphere {
     eoc_batch_features here;
 };
 
-/* Nodes and weights on [-1, 1] by Newton's method on P_n. */
-static void fill_gauss(double *x, double *weight)
-{
-    for (int i = 0; i < GAUSS; i++) {
-        double at = cos(PI * (i + 0.75) / (GAUSS + 0.5)), slope = 0.0;
-        for (int k = 0; k < 50; k++) {
-            double p = at, before = 1.0;
-            for (int n = 2; n <= GAUSS; n++) {
-                const double next = ((2 * n - 1) * at * p - (n - 1) * before) / n;
-                before = p;
-                p = next;
-            }
-            slope = GAUSS * (at * p - before) / (at * at - 1.0);
-            const double step = p / slope;
-            at -= step;
-            if (fabs(step) < 1e-16) {
-                break;
-            }
-        }
-        x[i] = at;
-        weight[i] = 2.0 / ((1.0 - at * at) * slope * slope);
-    }
-}
-
 eoc_status eoc_batch_sphere_create(const eoc_activation *act, const eoc_norm *norm, double keep, int num_inputs,
                                    eoc_batch_sphere **sphere)
 {
@@ -76,7 +54,7 @@ eoc_status eoc_batch_sphere_create(const eoc_activation *act, const eoc_norm *no
     s->norm = *norm;
     s->keep = keep;
     s->inputs = num_inputs;
-    fill_gauss(s->gauss_x, s->gauss_weight);
+    eoc_quadrature_legendre(GAUSS, s->gauss_x, s->gauss_weight);
     *sphere = s;
     return EOC_OK;
 }

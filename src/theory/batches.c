@@ -289,4 +289,4 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
 }
 
 const eoc_layer_theory_row eoc_theory_of_batches = {
-    .name = "batches", .covers = covers, .create = create, .destroy = destroy, .fill = fill, .limits = limits};
+    .covers = covers, .create = create, .destroy = destroy, .fill = fill, .limits = limits};

@@ -203,16 +203,6 @@ static line distance_line(const corners *c)
 
 /* -- the sums -- */
 
-static bool kink_between(const eoc_activation_kind *kind, double u, double v)
-{
-    for (int i = 0; i < kind->num_kinks; i++) {
-        if ((u - kind->kinks[i]) * (v - kind->kinks[i]) <= 0.0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* dphi at m + shift into `d` */
 static void slopes_beside(const eoc_expectations *e, const double *m, double shift, size_t n, double *d)
 {
@@ -233,7 +223,7 @@ static void near_differences(const eoc_expectations *e, const double *m, const d
     slopes_beside(e, m, inner, n, work + n);
     for (size_t i = 0; i < n;) {
         size_t end = i;
-        while (end < n && kink_between(kind, u1[end], u2[end])) {
+        while (end < n && eoc_kink_between(kind, u1[end], u2[end])) {
             end++;
         }
         if (end > i) {
@@ -280,8 +270,7 @@ static bool middle_sums(const corners *c, double t, double sums[2])
 
 bool eoc_corners_serve(const eoc_expectations *e, double one_minus_c)
 {
-    static const double SERIES_C = 0.92; /* up to here c^n ends the Hermite series before it costs as much */
-    return e->act.kind->num_kinks > 0 && fabs(1.0 - one_minus_c) > SERIES_C;
+    return e->act.kind->num_kinks > 0 && fabs(1.0 - one_minus_c) > EOC_SERIES_C;
 }
 
 /* Whether no cuts of m meet within t's range, and t is narrow. */

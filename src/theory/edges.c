@@ -10,10 +10,10 @@
 static const double LOG_T_LEAST = -34.0;
 static const double LOG_T_GREATEST = 12.0;
 
-eoc_status eoc_layers_create(const eoc_activation *act, double sigma_w2, double q_star, int depth, double s_1,
-                             eoc_layers *layers)
+eoc_status eoc_product_layers_create(const eoc_activation *act, double sigma_w2, double q_star, int depth, double s_1,
+                                     eoc_product_layers *layers)
 {
-    *layers = (eoc_layers){.s_1 = s_1, .depth = depth};
+    *layers = (eoc_product_layers){.s_1 = s_1, .depth = depth};
     EOC_TRY(eoc_slope_law_create(act, q_star, &layers->law));
     layers->log_gain = log(sigma_w2) + layers->law.log_greatest;
     return EOC_OK;
@@ -23,7 +23,7 @@ eoc_status eoc_layers_create(const eoc_activation *act, double sigma_w2, double 
  * Log of the point z of the spectrum's outside that the moment function M of J J^T takes to the value that real x
  * takes for D^2: x = exp(t) > 1 outside, in units of the greatest d, t = exp(s).
  */
-static double log_outside(const eoc_layers *layers, double s)
+static double log_outside(const eoc_product_layers *layers, double s)
 {
     const double t = exp(s), moment = eoc_slope_law_moment_above(&layers->law, expm1(t));
     const double log_growth = log1p(moment);
@@ -32,7 +32,7 @@ static double log_outside(const eoc_layers *layers, double s)
 }
 
 /* The same below the least d, x = least/(1 + exp(-t)): M and 1 + M are negative there, lambda is not. */
-static double log_below(const eoc_layers *layers, double t)
+static double log_below(const eoc_product_layers *layers, double t)
 {
     const eoc_slope_law *law = &layers->law;
     const double x = law->least / (1.0 + exp(-t));
@@ -46,7 +46,7 @@ static double log_below(const eoc_layers *layers, double t)
 }
 
 /* With an atom of the greatest d, inside the gap below it: x = 1 - exp(t), M < -1. Bounded by where M = -1. */
-static double log_in_gap(const eoc_layers *layers, double t)
+static double log_in_gap(const eoc_product_layers *layers, double t)
 {
     const eoc_slope_law *law = &layers->law;
     const double under = exp(t), x = 1.0 - under;
@@ -78,8 +78,8 @@ static double parabola_step(sample a, sample b, sample c)
  * The least of sign f over [low, high], *at receiving the place: Brent 1973, ch. 5. Steps to the least of a parabola
  * while they stay inside and halve, else golden sections. The value has twice the digits of the place.
  */
-static double least_of(const eoc_layers *layers, double (*f)(const eoc_layers *, double), double sign, double low,
-                       double high, double *at)
+static double least_of(const eoc_product_layers *layers, double (*f)(const eoc_product_layers *, double), double sign,
+                       double low, double high, double *at)
 {
     const double share = 0.38196601125010515180, tolerance = 1e-9; /* 2 - golden ratio */
     sample best = {.x = low + share * (high - low)};
@@ -115,21 +115,21 @@ static double least_of(const eoc_layers *layers, double (*f)(const eoc_layers *,
     return sign * best.f;
 }
 
-eoc_edge eoc_edge_outside(const eoc_layers *layers)
+eoc_edge eoc_edge_outside(const eoc_product_layers *layers)
 {
     double at = 0.0;
     const double log_lambda = least_of(layers, log_outside, 1.0, LOG_T_LEAST, LOG_T_GREATEST, &at);
     return (eoc_edge){.log_lambda = log_lambda, .log_x = exp(at)};
 }
 
-eoc_edge eoc_edge_below_atom(const eoc_layers *layers)
+eoc_edge eoc_edge_below_atom(const eoc_product_layers *layers)
 {
     double at = 0.0;
     const double log_lambda = least_of(layers, log_in_gap, 1.0, LOG_T_LEAST, 0.0, &at);
     return (eoc_edge){.log_lambda = log_lambda, .log_x = log1p(-exp(at))};
 }
 
-eoc_edge eoc_edge_lower(const eoc_layers *layers)
+eoc_edge eoc_edge_lower(const eoc_product_layers *layers)
 {
     double at = 0.0;
     const double log_lambda = least_of(layers, log_below, -1.0, -36.0, 36.0, &at);
@@ -137,7 +137,7 @@ eoc_edge eoc_edge_lower(const eoc_layers *layers)
 }
 
 /* The greatest d but for the atom at 1; 1 without such an atom or with a density up to it. */
-static double next_to_greatest(const eoc_layers *layers)
+static double next_to_greatest(const eoc_product_layers *layers)
 {
     const eoc_slope_law *law = &layers->law;
     double next = 0.0;
@@ -148,7 +148,7 @@ static double next_to_greatest(const eoc_layers *layers)
 }
 
 /* Log lambda at x = next + (1 - next)/(1 + exp(-t)); NaN where it is not real and positive. */
-static double log_between(const eoc_layers *layers, double next, double t, double *log_x)
+static double log_between(const eoc_product_layers *layers, double next, double t, double *log_x)
 {
     const eoc_slope_law *law = &layers->law;
     const double over = (1.0 - next) / (1.0 + exp(-t)), under = (1.0 - next) / (1.0 + exp(t));
@@ -168,7 +168,7 @@ static double log_between(const eoc_layers *layers, double next, double t, doubl
 }
 
 /* The least of sign log lambda between two t, and log x there. */
-static double extreme_between(const eoc_layers *layers, double next, double low, double high, double sign,
+static double extreme_between(const eoc_product_layers *layers, double next, double low, double high, double sign,
                               double *log_x)
 {
     double value = 0.0;
@@ -186,22 +186,16 @@ static double extreme_between(const eoc_layers *layers, double next, double low,
     return value;
 }
 
-/* Whether one factor is all there is: lambda is sigma_w2 d, gaps and all, and needs no edges. */
-static bool is_all_of_it(const eoc_layers *layers)
-{
-    return layers->depth == 1 && layers->s_1 == 0.0;
-}
-
 /* Where log lambda rises with x there is no spectrum: from its least to its greatest value, on a scan made fine at
  * its ends. */
-bool eoc_edge_gap(const eoc_layers *layers, eoc_edge *low, eoc_edge *high)
+bool eoc_edge_gap(const eoc_product_layers *layers, eoc_edge *low, eoc_edge *high)
 {
     enum { STEPS = 2000 };
     const double next = next_to_greatest(layers);
     /* A density that ends at `next` is known down to some distance from it only. */
     const double from = layers->law.num > layers->law.num_atoms ? -14.0 : -40.0, step = (40.0 - from) / STEPS;
     *low = *high = (eoc_edge){.log_lambda = -INFINITY, .log_x = NAN};
-    if (next >= 1.0 || is_all_of_it(layers)) {
+    if (next >= 1.0 || eoc_product_is_one_factor(layers)) {
         return false;
     }
     bool rising = false;
@@ -237,7 +231,7 @@ eoc_status eoc_mean_field_log_lambda_max(const eoc_activation *act, double sigma
     if (!isfinite(q_star) || sigma_w2 == 0.0) {
         return EOC_OK;
     }
-    eoc_layers layers = {.s_1 = s_1, .depth = depth};
+    eoc_product_layers layers = {.s_1 = s_1, .depth = depth};
     EOC_TRY(eoc_slope_law_create_outside(act, q_star, &layers.law));
     layers.log_gain = log(sigma_w2) + layers.law.log_greatest;
     if (isfinite(layers.law.log_greatest)) {

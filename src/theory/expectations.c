@@ -343,3 +343,13 @@ double eoc_moments_excess(eoc_expectations *e, double q)
         }
     }
 }
+
+bool eoc_kink_between(const eoc_activation_kind *kind, double u, double v)
+{
+    for (int i = 0; i < kind->num_kinks; i++) {
+        if ((u - kind->kinks[i]) * (v - kind->kinks[i]) <= 0.0) {
+            return true;
+        }
+    }
+    return false;
+}

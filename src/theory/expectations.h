@@ -94,6 +94,10 @@ bool eoc_series_pair_fill(const eoc_moments *m1, const eoc_moments *m2, double o
  * c whether phi has kinks or not. Cost: EOC_PAIR_TABLE pairs.
  */
 enum { EOC_WORTH_A_TABLE = 64 };
+
+/* Up to this correlation c^n ends the Hermite series of a kinked phi before it costs as much as a rule. */
+#define EOC_SERIES_C 0.92
+
 void eoc_moments_tabulate(eoc_expectations *e, eoc_moments *m);
 
 /* Chebyshev coefficients, in the root of 1 - c within `half` of `middle`, of (1 - feature c)/(1 - c) and of E[dphi
@@ -145,5 +149,8 @@ double eoc_moments_curvature(eoc_expectations *e, const eoc_moments *m);
  * by Stein's lemma, but keeps its digits at small q.
  */
 double eoc_moments_excess(eoc_expectations *e, double q);
+
+/* Whether phi has a kink between u and v, or at one of them. */
+bool eoc_kink_between(const eoc_activation_kind *kind, double u, double v);
 
 #endif

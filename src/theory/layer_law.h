@@ -39,7 +39,6 @@ bool eoc_layer_law_slopes_are_free(const eoc_layer_law *law);
 
 /* How a kind of layers is described: a row of the table in layer_theory.c. */
 typedef struct {
-    const char *name;
     bool (*covers)(const eoc_network *network, const eoc_block *block);
     eoc_status (*create)(const eoc_layer_law *law, const eoc_theory_inputs *inputs, int max_depth, void **curves);
     void (*destroy)(void *curves);

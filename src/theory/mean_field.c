@@ -6,9 +6,6 @@
 #include <assert.h>
 #include <math.h>
 
-/* Up to this correlation the Hermite series of a kinked phi is worth its terms. */
-#define SERIES_C 0.92
-
 static const double PI = 3.14159265358979323846;
 
 const char *eoc_theory_flag_name(int index)
@@ -135,7 +132,7 @@ static double c_gap(double one_minus_c, double *slope, void *context)
  */
 static double attracting_one_minus_c(c_context *map, double chi_1)
 {
-    static const double reach[] = {0.5, 0.8, SERIES_C};
+    static const double reach[] = {0.5, 0.8, EOC_SERIES_C};
     double slope = 0.0, high = 1.0, gap_high = 0.0;
     for (size_t i = 0; i < sizeof reach / sizeof reach[0]; i++) {
         eoc_moments_expand(map->e, reach[i], map->m);

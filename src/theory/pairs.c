@@ -54,16 +54,6 @@ typedef struct {
     bool feature, gradient;  /* which of the two values are wanted */
 } pair_context;
 
-static bool kink_between(const eoc_activation_kind *kind, double u, double v)
-{
-    for (int i = 0; i < kind->num_kinks; i++) {
-        if ((u - kind->kinks[i]) * (v - kind->kinks[i]) <= 0.0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void pair_row(double u1, const double *y, const double *u2, double *f, size_t n, void *context)
 {
     const pair_context *p = context;
@@ -73,7 +63,7 @@ static void pair_row(double u1, const double *y, const double *u2, double *f, si
         act->kind->phi_many(u2, f, n, act->parameters);
         for (size_t i = 0; i < n; i++) {
             double difference = p->scale_1 * phi_1 - p->scale_2 * f[i];
-            if (p->near && !kink_between(act->kind, u1, u2[i])) {
+            if (p->near && !eoc_kink_between(act->kind, u1, u2[i])) {
                 difference =
                     p->scale_1 * eoc_activation_dphi(act, 0.5 * (u1 + u2[i])) * (p->lag * u1 - p->spread * y[i]);
             }

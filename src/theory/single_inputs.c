@@ -9,12 +9,6 @@
 
 /* -- one layer -- */
 
-static bool has_means(const eoc_layer_law *law)
-{
-    return !law->block.matrix_behind && law->block.skip != 0.0 &&
-           (!law->passed.kind->odd || law->block.norm.beta != 0.0);
-}
-
 void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_signal *stream, eoc_sight *sight)
 {
     const eoc_block *b = &law->block;
@@ -33,7 +27,7 @@ void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_si
     }
     const double log_u = sight->log_y > -INFINITY ? sight->log_y + sight->log_kappa2 : -INFINITY;
     sight->phi = *eoc_feature_map_at(map, log_u);
-    sight->mean = has_means(law) ? eoc_feature_map_mean(map) : 0.0;
+    sight->mean = eoc_stream_has_mean(law) ? eoc_feature_map_mean(map) : 0.0;
     sight->a = law->before * law->behind * exp(sight->log_kappa2) * sight->phi.mu_1 / b->keep;
 }
 
@@ -58,7 +52,7 @@ eoc_signal eoc_stream_next(const eoc_layer_law *law, const eoc_signal *stream, c
     if (next.log_q > -INFINITY) {
         shares->skip = exp(skipped - next.log_q);
         shares->phi = exp(phi - next.log_q);
-        if (has_means(law)) {
+        if (eoc_stream_has_mean(law)) {
             next.mean = b->skip * stream->mean * exp(0.5 * (stream->log_q - next.log_q)) +
                         b->branch * sight->mean * exp(0.5 * (sight->phi.log_phi2 - next.log_q));
         }
@@ -376,9 +370,5 @@ static void fill(const void *curves, int depth, const int *layers, int num_layer
     }
 }
 
-const eoc_layer_theory_row eoc_theory_of_single_inputs = {.name = "single inputs",
-                                                          .covers = covers,
-                                                          .create = create,
-                                                          .destroy = destroy,
-                                                          .fill = fill,
-                                                          .limits = eoc_single_inputs_limits};
+const eoc_layer_theory_row eoc_theory_of_single_inputs = {
+    .covers = covers, .create = create, .destroy = destroy, .fill = fill, .limits = eoc_single_inputs_limits};

@@ -28,6 +28,13 @@ typedef struct {
     double skip, phi;
 } eoc_shares;
 
+/* Whether features add up by their means too: there is no matrix with random signs between them and the stream. */
+static inline bool eoc_stream_has_mean(const eoc_layer_law *law)
+{
+    return !law->block.matrix_behind && law->block.skip != 0.0 &&
+           (!law->passed.kind->odd || law->block.norm.beta != 0.0);
+}
+
 void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_signal *stream, eoc_sight *sight);
 
 /* The next layer's stream. */

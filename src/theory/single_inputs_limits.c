@@ -347,7 +347,7 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
         out->status |= EOC_THEORY_C_ANY;
         return;
     }
-    const bool means = !b->matrix_behind && (!law->passed.kind->odd || b->norm.beta != 0.0);
+    const bool means = eoc_stream_has_mean(law);
     out->c_star =
         means ? 1.0 : c_of_increments(law, map, normalized ? f.log_phi2 : eoc_feature_map_at(map, 50.0)->log_phi2);
 }
@@ -357,7 +357,7 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
 static eoc_status find(const eoc_layer_law *law, eoc_feature_map *map, double q_1, eoc_mean_field *out)
 {
     const eoc_block *b = &law->block;
-    const bool means = !b->matrix_behind && b->skip != 0.0 && (!law->passed.kind->odd || b->norm.beta != 0.0);
+    const bool means = eoc_stream_has_mean(law);
     if (fabs(b->skip) >= 1.0) {
         find_growing(law, map, q_1, out);
         return EOC_OK;

@@ -48,25 +48,6 @@ typedef struct {
 
 /* -- nodes -- */
 
-static void legendre(double node[RULE], double weight[RULE])
-{
-    for (int i = 0; i < RULE; i++) {
-        double x = cos(PI * (i + 0.75) / (RULE + 0.5)), slope = 1.0;
-        for (int step = 0; step < 20; step++) {
-            double p = 1.0, before = 0.0;
-            for (int n = 1; n <= RULE; n++) {
-                const double next = ((2.0 * n - 1.0) * x * p - (n - 1.0) * before) / n;
-                before = p;
-                p = next;
-            }
-            slope = RULE * (x * p - before) / (x * x - 1.0);
-            x -= p / slope;
-        }
-        node[i] = x;
-        weight[i] = 2.0 / ((1.0 - x * x) * slope * slope);
-    }
-}
-
 static bool reserve(eoc_slope_law *law, size_t more)
 {
     if (law->num + more <= law->capacity) {
@@ -381,7 +362,7 @@ static eoc_status create(const eoc_activation *act, double q_star, bool outside,
     builder b = {
         .act = act, .scale = sqrt(q_star), .weight_scale = act->kind->odd ? 2.0 : 1.0, .law = law, .outside = outside};
     if (m.regime == EOC_REGIME_GENERAL) {
-        legendre(b.node, b.weight);
+        eoc_quadrature_legendre(RULE, b.node, b.weight);
         for (int i = 0; i < 4 * INTERPOLATION; i++) {
             b.cosine[i] = cos(0.5 * PI * i / INTERPOLATION);
         }

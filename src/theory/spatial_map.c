@@ -16,7 +16,6 @@ static const double ALIKE = 32.0 * DBL_EPSILON;
 static const double ALIKE_AT_REST = 1e-12;
 
 /* A table of correlations costs about as much as so many of them. */
-enum { WORTH_A_TABLE = 64 };
 
 /* -- where sites are -- */
 
@@ -313,8 +312,8 @@ static void update_moments(eoc_spatial_map *map, int site)
     if (m->greatest_c < 1.0) {
         eoc_moments_expand(map->e, 1.0, m);
     }
-    *asked = *asked < WORTH_A_TABLE ? *asked + map->num_pairs * map->positions : *asked;
-    if (*asked >= WORTH_A_TABLE && !(m->num_hermite > 0 && m->residual == 0.0)) {
+    *asked = *asked < EOC_WORTH_A_TABLE ? *asked + map->num_pairs * map->positions : *asked;
+    if (*asked >= EOC_WORTH_A_TABLE && !(m->num_hermite > 0 && m->residual == 0.0)) {
         eoc_moments_tabulate(map->e, m);
     }
 }

@@ -19,7 +19,7 @@ static double complex log_below_axis(double complex z)
     return cimag(l) > 0.5 * PI ? l - 2.0 * PI * I : l;
 }
 
-eoc_curve_point eoc_curve_at(const eoc_layers *layers, double complex log_x)
+eoc_curve_point eoc_curve_at(const eoc_product_layers *layers, double complex log_x)
 {
     const eoc_resolvent r = eoc_slope_law_resolvent(&layers->law, cexp(log_x));
     const double depth = layers->depth, powers = depth * (1.0 + layers->s_1);
@@ -35,7 +35,7 @@ eoc_curve_point eoc_curve_at(const eoc_layers *layers, double complex log_x)
 }
 
 /* P(lambda > that of the point): Im Phi/pi, Phi the integral of M d(log lambda). */
-double eoc_curve_survival(const eoc_layers *layers, const eoc_curve_point *p)
+double eoc_curve_survival(const eoc_product_layers *layers, const eoc_curve_point *p)
 {
     const double complex m = p->moment, log_m = log_below_axis(m);
     const double complex grown = p->growth * log_below_axis(p->growth) - p->growth, shrunk = m * log_m - m;
@@ -53,14 +53,14 @@ double eoc_curve_density(const eoc_curve_point *p)
     return fmax(0.0, -cimag(small_growth ? p->growth : p->moment) / PI);
 }
 
-bool eoc_curve_is_above(const eoc_layers *layers, double complex log_x)
+bool eoc_curve_is_above(const eoc_product_layers *layers, double complex log_x)
 {
     const bool has_density = layers->law.num > layers->law.num_atoms;
     return cimag(log_x) > (has_density ? BELOW_THE_LINE : 0.0) && cimag(log_x) < PI;
 }
 
 /* Newton's method for log lambda(x) = y from p->log_x. False where it does not arrive, in the upper half-plane. */
-bool eoc_curve_solve(const eoc_layers *layers, double y, eoc_curve_point *p)
+bool eoc_curve_solve(const eoc_product_layers *layers, double y, eoc_curve_point *p)
 {
     double complex u = p->log_x;
     double last = INFINITY;
@@ -87,7 +87,7 @@ bool eoc_curve_solve(const eoc_layers *layers, double y, eoc_curve_point *p)
 }
 
 /* From a solved point at *y to y_end in as many steps as it takes; each starts along the tangent. */
-bool eoc_curve_continue(const eoc_layers *layers, double *y, double y_end, eoc_curve_point *p)
+bool eoc_curve_continue(const eoc_product_layers *layers, double *y, double y_end, eoc_curve_point *p)
 {
     double step = y_end - *y;
     for (int i = 0; i < 60; i++) {
@@ -108,7 +108,8 @@ bool eoc_curve_continue(const eoc_layers *layers, double *y, double y_end, eoc_c
 }
 
 /* The first point of the curve, from the expansion around the edge: log lambda has a minimum along real x there. */
-bool eoc_curve_start_at_edge(const eoc_layers *layers, double edge, double *edge_place, double *y, eoc_curve_point *p)
+bool eoc_curve_start_at_edge(const eoc_product_layers *layers, double edge, double *edge_place, double *y,
+                             eoc_curve_point *p)
 {
     double log_x_edge = *edge_place;
     double bend = 0.0;
@@ -141,7 +142,7 @@ bool eoc_curve_start_at_edge(const eoc_layers *layers, double edge, double *edge
 
 /* The point of the curve on the ray |x| = exp(log_r), where Im log lambda rises through 0; on the real line where it is
  * not negative there. */
-eoc_curve_point eoc_curve_on_ray(const eoc_layers *layers, double log_r)
+eoc_curve_point eoc_curve_on_ray(const eoc_product_layers *layers, double log_r)
 {
     double low = 0.0, high = PI;
     for (int i = 0; i < 60 && high - low > 1e-15; i++) {
@@ -153,7 +154,8 @@ eoc_curve_point eoc_curve_on_ray(const eoc_layers *layers, double log_r)
 }
 
 /* The mean of lambda lies in the bulk: log lambda rises with |x| along the curve, and is looked for. */
-bool eoc_curve_start_in_bulk(const eoc_layers *layers, double log_m1, double log_x_edge, double *y, eoc_curve_point *p)
+bool eoc_curve_start_in_bulk(const eoc_product_layers *layers, double log_m1, double log_x_edge, double *y,
+                             eoc_curve_point *p)
 {
     double low = -60.0, high = log_x_edge;
     for (int i = 0; i < 50; i++) {
@@ -166,7 +168,7 @@ bool eoc_curve_start_in_bulk(const eoc_layers *layers, double log_m1, double log
 }
 
 /* Past a place where the curve touches the real line (an atom of d of exactly 1 - 1/L of the mass), along the rays. */
-bool eoc_curve_jump(const eoc_layers *layers, double direction, double *y, eoc_curve_point *p)
+bool eoc_curve_jump(const eoc_product_layers *layers, double direction, double *y, eoc_curve_point *p)
 {
     for (double stride = 1e-8; stride < 1.0; stride *= 4.0) {
         eoc_curve_point next = eoc_curve_on_ray(layers, creal(p->log_x) + direction * stride);

@@ -26,7 +26,7 @@ typedef struct {
 } band;
 
 struct eoc_spectrum {
-    eoc_layers layers;
+    eoc_product_layers layers;
     eoc_spectrum_shape shape;
     int num_bands;
     band bands[2]; /* the upper one first */
@@ -36,7 +36,7 @@ struct eoc_spectrum {
  * followed. Returns what is left. */
 static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p, double direction)
 {
-    const eoc_layers *layers = &s->layers;
+    const eoc_product_layers *layers = &s->layers;
     const double ahead = direction < 0.0 ? b->bottom : b->top;
     const double deviation = fmin(1.0, sqrt(s->shape.m2_over_m1_2 - 1.0)); /* of lambda over its mean */
     double left = 1.0, limit = INFINITY;
@@ -79,7 +79,7 @@ static void reverse(band *b)
  * edge, from the bulk both ways. */
 static void fill_band(const eoc_spectrum *s, band *b, double log_x_top)
 {
-    const eoc_layers *layers = &s->layers;
+    const eoc_product_layers *layers = &s->layers;
     double y = 0.0;
     eoc_curve_point p;
     b->log_x_edge = log_x_top;
@@ -140,12 +140,6 @@ static double mass_of_atoms(const eoc_spectrum_shape *shape)
     return sum;
 }
 
-/* Whether one orthogonal layer is all: then lambda is sigma_w2 d. */
-static bool is_single(const eoc_layers *layers)
-{
-    return layers->depth == 1 && layers->s_1 == 0.0;
-}
-
 /* One band, or two with a gap between them. */
 static void find_bands(eoc_spectrum *s, eoc_edge upper)
 {
@@ -181,7 +175,7 @@ static void find_bands(eoc_spectrum *s, eoc_edge upper)
 
 static void find_shape(eoc_spectrum *s)
 {
-    const eoc_layers *layers = &s->layers;
+    const eoc_product_layers *layers = &s->layers;
     eoc_spectrum_shape *const shape = &s->shape;
     *shape = (eoc_spectrum_shape){.mass_at_zero = layers->law.mass_at_zero,
                                   .log_lambda_min = NAN,
@@ -194,7 +188,7 @@ static void find_shape(eoc_spectrum *s)
         return;
     }
     shape->log_lambda_min = -INFINITY;
-    if (is_single(layers)) {
+    if (eoc_product_is_one_factor(layers)) {
         shape->log_lambda_max = layers->log_gain;
         return;
     }
@@ -212,7 +206,7 @@ eoc_status eoc_spectrum_create(const eoc_activation *act, double sigma_w2, doubl
     assert(depth >= 1 && sigma_w2 > 0.0 && isfinite(q_star) && (s_1 == 0.0 || s_1 == -1.0));
     eoc_spectrum *s = calloc(1, sizeof *s);
     EOC_REQUIRE(s, EOC_ERR_NOMEM, "no memory for a spectrum");
-    eoc_status status = eoc_layers_create(act, sigma_w2, q_star, depth, s_1, &s->layers);
+    eoc_status status = eoc_product_layers_create(act, sigma_w2, q_star, depth, s_1, &s->layers);
     s->bands[0].trace = malloc(2 * (size_t)MAX_TRACE * sizeof *s->bands[0].trace);
     s->bands[1].trace = s->bands[0].trace + MAX_TRACE;
     if (status == EOC_OK && !s->bands[0].trace) {
@@ -254,7 +248,7 @@ static double complex between(const eoc_curve_point *above, const eoc_curve_poin
 }
 
 /* Between two points of the trace, by halving the rays between them: near where the curve touches the real line. */
-static bool solve_on_rays(const eoc_layers *layers, const eoc_curve_point *above, const eoc_curve_point *below,
+static bool solve_on_rays(const eoc_product_layers *layers, const eoc_curve_point *above, const eoc_curve_point *below,
                           double y, eoc_curve_point *p)
 {
     double low = creal(below->log_x), high = creal(above->log_x);
@@ -267,7 +261,7 @@ static bool solve_on_rays(const eoc_layers *layers, const eoc_curve_point *above
 }
 
 /* The point of the curve at y, from its neighbours on the trace. */
-static bool solve_from_trace(const eoc_layers *layers, const band *b, double y, eoc_curve_point *p)
+static bool solve_from_trace(const eoc_product_layers *layers, const band *b, double y, eoc_curve_point *p)
 {
     const double highest = creal(b->trace[0].log_lambda);
     if (y > highest) { /* as the root of the distance to the edge */
@@ -313,7 +307,7 @@ static double atoms_up_to(const eoc_spectrum_shape *shape, double y)
 /* lambda = sigma_w2 d of one orthogonal layer. */
 static void fill_single(const eoc_spectrum *s, double y, double *density, double *cdf)
 {
-    const eoc_layers *layers = &s->layers;
+    const eoc_product_layers *layers = &s->layers;
     const double log_x = y - layers->log_gain;
     *density = log_x < 0.0 ? fmax(0.0, -cimag(eoc_slope_law_resolvent(&layers->law, exp(log_x)).growth) / PI) : 0.0;
     const double above = log_x < 0.0 ? cimag(eoc_slope_law_log(&layers->law, log_x)) / PI : 0.0;
@@ -331,7 +325,7 @@ static void fill_tail(const band *b, double y, double *density, double *cdf)
     *cdf = 1.0 - b->mass_down_to_bottom + b->left_below * share;
 }
 
-static void fill_in_band(const eoc_layers *layers, const band *b, double y, double *density, double *cdf)
+static void fill_in_band(const eoc_product_layers *layers, const band *b, double y, double *density, double *cdf)
 {
     *density = *cdf = NAN; /* where the curve could not be followed */
     if (b->num_trace == 0) {
@@ -365,7 +359,7 @@ static void fill_point(const eoc_spectrum *s, double y, double *density, double 
     if (isnan(shape->log_lambda_max)) {
         return;
     }
-    if (is_single(&s->layers)) {
+    if (eoc_product_is_one_factor(&s->layers)) {
         fill_single(s, y, density, cdf);
         return;
     }

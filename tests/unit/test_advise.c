@@ -32,7 +32,7 @@ static void relu_is_advised_he(void **state)
     (void)state;
     const eoc_advice a = advise("relu", 512, 50);
     assert_string_equal(recommended(&a), "he_normal");
-    assert_int_equal(a.regime, EOC_REGIME_SCALE_FREE);
+    assert_int_equal(a.regime, EOC_ADVICE_SCALE_FREE);
     CHECK_NEAR(a.weight_variance, 2.0, 1e-12);
     CHECK_NEAR(a.bias_variance, 0.0, 0.0);
 
@@ -164,7 +164,7 @@ static void tanh_is_advised_isometry(void **state)
     (void)state;
     const eoc_advice a = advise("tanh", 512, 50);
     assert_string_equal(recommended(&a), "critical_orthogonal");
-    assert_int_equal(a.regime, EOC_REGIME_ISOMETRIC);
+    assert_int_equal(a.regime, EOC_ADVICE_ISOMETRIC);
     CHECK_NEAR(a.q_star, 0.05, 1e-15);
     const eoc_advice_row *r = row_of(&a, "critical_orthogonal");
     CHECK_NEAR(r->point.chi_1, 1.0, 1e-9);
@@ -194,7 +194,7 @@ static void isometry_is_never_promised_beyond_1(void **state)
         for (size_t k = 0; k < sizeof depths / sizeof depths[0]; k++) {
             const eoc_advice a = advise(names[i], 512, depths[k]);
             const eoc_advice_row *r = row_of(&a, "critical_orthogonal");
-            assert_int_equal(a.regime, EOC_REGIME_ISOMETRIC);
+            assert_int_equal(a.regime, EOC_ADVICE_ISOMETRIC);
             assert_true(a.q_star <= 1.0 / sqrt(8.0 * depths[k]) * (1.0 + 1e-12));
             assert_true(depths[k] * (r->point.mu_2 / (r->point.mu_1 * r->point.mu_1) - 1.0) <= 1.0 + 1e-6);
             CHECK_NEAR(r->point.chi_1, 1.0, 1e-8);
@@ -206,7 +206,7 @@ static void linear_is_an_isometry(void **state)
 {
     (void)state;
     const eoc_advice a = advise("linear", 100, 1000);
-    assert_int_equal(a.regime, EOC_REGIME_LINEAR);
+    assert_int_equal(a.regime, EOC_ADVICE_LINEAR);
     assert_string_equal(recommended(&a), "critical_orthogonal");
     CHECK_NEAR(row_of(&a, "orthogonal")->spread, 0.0, 1e-6);
     CHECK_NEAR(row_of(&a, "gaussian")->spread, sqrt(1000.0), 1e-6); /* variance L */
@@ -218,7 +218,7 @@ static void folding_keeps_lengths_alone(void **state)
 {
     (void)state;
     const eoc_advice a = advise("leaky_relu(slope=-1)", 512, 200);
-    assert_int_equal(a.regime, EOC_REGIME_FOLDED);
+    assert_int_equal(a.regime, EOC_ADVICE_FOLDED);
     CHECK_NEAR(row_of(&a, "critical_orthogonal")->spread, 0.0, 1e-6);
     assert_string_equal(recommended(&a), "critical_orthogonal");
 }
@@ -323,8 +323,8 @@ static void unstable_branch_is_not_advised(void **state)
 {
     (void)state;
     const eoc_advice gelu = advise("gelu", 512, 50), silu = advise("silu", 512, 50);
-    assert_int_equal(gelu.regime, EOC_REGIME_UPPER_BRANCH);
-    assert_int_equal(silu.regime, EOC_REGIME_UPPER_BRANCH);
+    assert_int_equal(gelu.regime, EOC_ADVICE_UPPER_BRANCH);
+    assert_int_equal(silu.regime, EOC_ADVICE_UPPER_BRANCH);
     assert_true(gelu.q_star > 3.561552812809 && gelu.chi_q < 0.99);
     assert_true(silu.q_star > 14.320173618025 && silu.chi_q < 0.99);
     CHECK_NEAR(row_of(&gelu, "critical_orthogonal")->point.q_star, gelu.q_star, 1e-5 * gelu.q_star);
@@ -336,8 +336,8 @@ static void what_has_no_line_is_told(void **state)
 {
     (void)state;
     const eoc_advice sigmoid = advise("sigmoid", 512, 50), softplus = advise("softplus", 512, 50);
-    assert_int_equal(sigmoid.regime, EOC_REGIME_FAR);
-    assert_int_equal(softplus.regime, EOC_REGIME_NONE);
+    assert_int_equal(sigmoid.regime, EOC_ADVICE_FAR);
+    assert_int_equal(softplus.regime, EOC_ADVICE_NONE);
     assert_null(row_of(&sigmoid, "critical_gaussian"));
     assert_null(row_of(&softplus, "critical_orthogonal"));
     /* sigmoid at sigma_w2 = 1: chi_1 = .0557. */
@@ -354,7 +354,7 @@ static void selu_with_lecun(void **state)
     CHECK_NEAR(r->point.chi_1, 1.07157, 5e-6);
     CHECK_NEAR(r->log_forward_scale, 0.0, 1e-7);
     CHECK_NEAR(r->log_gradient_scale, 49.0 * log(r->point.chi_1), 1e-6);
-    assert_int_equal(a.regime, EOC_REGIME_STABLE);
+    assert_int_equal(a.regime, EOC_ADVICE_STABLE);
     CHECK_NEAR(row_of(&a, "critical_orthogonal")->point.chi_1, 1.0, 1e-9);
 }
 
