@@ -21,7 +21,8 @@ typedef struct {
     double chi_q;    /* slope of the length map; above 1 the fixed point is unstable and a signal goes to another */
 } eoc_critical_point;
 
-/** Beyond this q_star no point of the line is looked for. */
+/** Outside these no point of the line is looked for but q = 0. */
+#define EOC_CRITICAL_LEAST_Q 1e-10
 #define EOC_CRITICAL_GREATEST_Q 1e8
 
 /**
@@ -47,8 +48,8 @@ eoc_status eoc_critical_fill(const eoc_activation *act, const double *q_star, in
  * @param points    (capacity), overwritten
  * @param count     how many there are; at most `capacity` are written
  *
- * Looked for between q = 1e-10 and EOC_CRITICAL_GREATEST_Q, or where a bounded phi has left sigma_b2 behind. Accuracy:
- * 1e-10 relative.
+ * Looked for from EOC_CRITICAL_LEAST_Q to EOC_CRITICAL_GREATEST_Q, or where a bounded phi has left sigma_b2 behind.
+ * Accuracy: 1e-10 relative.
  */
 eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int capacity, eoc_critical_point *points,
                              int *count);

@@ -74,8 +74,10 @@ int eoc_train_record_count(const eoc_train *train);
 typedef struct {
     double *loss, *accuracy, *test_loss, *test_accuracy;                         /* (R, S) */
     double *final_loss, *final_accuracy, *final_test_loss, *final_test_accuracy; /* (R) at the last step */
-    double *learning_time;    /* (R) first recorded step from which on the threshold holds to the end */
-    int32_t *divergence_step; /* (R) first step whose loss was not finite; -1: none */
+    double *learning_time; /* (R) first recorded step from which on the threshold holds to the end */
+    /* (R) first step whose loss was not finite; -1: none. With normalization over the batch, of a batch or of the last
+     * evaluation; earlier evaluations that overflow by averages of older weights are NaN and no divergence. */
+    int32_t *divergence_step;
     /* Of the network as it stands, with the probe's meaning; inputs are test samples 0 and 1 as preprocessed, J is
      * dh^L/dx at the first and m_k = tr((J^T J)^k)/features, by one random u. NULL where not asked for. */
     double *log_q, *c, *one_minus_c;           /* (R, S, kept layers) */

@@ -129,8 +129,24 @@ static void say_beyond(const eoc_advice *a, eoc_text *out)
     }
 }
 
+/* Slopes that are near each other. */
+static void say_nearly_linear(const eoc_advice *a, eoc_text *out)
+{
+    eoc_text_append(
+        out,
+        "Weight variance %.6g/fan_in and zero biases are the one choice at which signals and gradients keep "
+        "their mean square through all layers. The two slopes are so near each other that orthogonal weights "
+        "keep the Jacobian near an isometry: its squared singular values spread by %.3g at this depth, with "
+        "gaussian weights by %.3g.",
+        a->weight_variance, spread_of(a, "critical_orthogonal"), spread_of(a, "critical_gaussian"));
+}
+
 static void say_scale_free(const eoc_advice *a, eoc_text *out)
 {
+    if (a->rows[a->recommended].is_critical && a->rows[a->recommended].initializer.kind->law == EOC_LAW_HAAR) {
+        say_nearly_linear(a, out);
+        return;
+    }
     const bool is_he = strcmp(best_plain(a)->name, "he_normal") == 0;
     eoc_text_append(out,
                     "Weight variance %.6g/fan_in%s and zero biases are the one choice at which signals and gradients "

@@ -213,8 +213,9 @@ static void say_of_line(line *l, const arguments *a)
                         "would have to be negative.",
                         l->spelling, a->q_star);
     } else if (l->count == 0 && a->point.text[EOC_CLI_BIAS_VARIANCE]) {
-        eoc_text_append(&l->message, "%s has no critical point at bias variance %s with q_star up to %g.", l->spelling,
-                        a->point.text[EOC_CLI_BIAS_VARIANCE], EOC_CRITICAL_GREATEST_Q);
+        eoc_text_append(&l->message, "%s has no critical point at bias variance %s with q_star between %g and %g.",
+                        l->spelling, a->point.text[EOC_CLI_BIAS_VARIANCE], EOC_CRITICAL_LEAST_Q,
+                        EOC_CRITICAL_GREATEST_Q);
     }
     if (l->count > 0 && least_weight_variance(l) > ABSURD_WEIGHT_VARIANCE) {
         eoc_text_append(

@@ -10,8 +10,19 @@
  */
 static double lower_end(const eoc_spectrum_shape *shape)
 {
-    const double below = shape->log_m1 - 4.0 * (shape->log_lambda_max - shape->log_m1) - 3.0;
+    const double apart = fabs(shape->log_lambda_max - shape->log_m1); /* below it, with an atom above the density */
+    const double below = fmin(shape->log_m1, shape->log_lambda_max) - 4.0 * apart - 3.0;
     return isfinite(shape->log_lambda_min) ? fmax(shape->log_lambda_min, below) : below;
+}
+
+/* Where it ends: the upper edge, or an atom above it. */
+static double upper_end(const eoc_spectrum_shape *shape)
+{
+    double end = shape->log_lambda_max;
+    for (int i = 0; i < shape->num_atoms; i++) {
+        end = fmax(end, shape->log_atom[i]);
+    }
+    return end;
 }
 
 eoc_status eoc_cli_spectrum_compute(const eoc_activation *act, double sigma_w2, double q_star, int depth, double s_1,
@@ -25,10 +36,11 @@ eoc_status eoc_cli_spectrum_compute(const eoc_activation *act, double sigma_w2, 
         out->log_lambda[i] = out->density[i] = out->cdf[i] = NAN;
     }
     if (isfinite(out->shape.log_lambda_max)) {
-        const double low = lower_end(&out->shape), high = out->shape.log_lambda_max;
+        const double low = lower_end(&out->shape), high = upper_end(&out->shape);
         for (int i = 0; i < EOC_CLI_SPECTRUM_POINTS; i++) {
             out->log_lambda[i] = low + (high - low) * i / (EOC_CLI_SPECTRUM_POINTS - 1);
         }
+        out->log_lambda[EOC_CLI_SPECTRUM_POINTS - 1] = high; /* to the bit: an atom may be there */
         status = eoc_spectrum_fill(spectrum, out->log_lambda, EOC_CLI_SPECTRUM_POINTS, out->density, out->cdf);
     }
     eoc_spectrum_destroy(&spectrum);

@@ -278,7 +278,11 @@ static int index_of(const eoc_advice *a, const char *name)
 static int recommend(const eoc_advice *a, int num_plain)
 {
     if (a->regime == EOC_ADVICE_SCALE_FREE) {
-        const int he = index_of(a, "he_normal");
+        static const double MUCH = 4.0; /* slopes so near each other that the phases of W are most of the spread */
+        const int he = index_of(a, "he_normal"), orthogonal = index_of(a, "critical_orthogonal");
+        if (MUCH * a->rows[orthogonal].spread < a->rows[index_of(a, "critical_gaussian")].spread) {
+            return orthogonal;
+        }
         const bool is_critical = fabs(a->rows[he].effective_weight_variance - a->weight_variance) < 1e-9;
         return is_critical ? he : index_of(a, "critical_gaussian");
     }

@@ -339,7 +339,15 @@ static bool has_diverged(const unit *u)
     return u->rows->divergence_step[u->at.rate] >= 0;
 }
 
-/* Losses and accuracies where the net stands; a loss that is not finite is the end of this training. */
+/* Whether the losses of an evaluation tell that the training has failed. Early averages of a normalization over the
+ * batch are of other weights: through many layers they can overflow where the batches of the training itself do not. */
+static bool is_telling(const unit *u)
+{
+    const eoc_network *n = u->network;
+    return u->at.step == u->train->steps || !n->architecture.kind->needs(n).coupled;
+}
+
+/* Losses and accuracies where the net stands. */
 static bool record(unit *u)
 {
     const eoc_data *data = u->w->data;
@@ -349,14 +357,15 @@ static bool record(unit *u)
         !evaluate(u, data->test_x, data->test_label, data->test_y, data->test_count, &test)) {
         return false;
     }
-    if (!isfinite(train.loss)) {
+    if (isfinite(train.loss)) {
+        u->rows->loss[at] = train.loss;
+        u->rows->accuracy[at] = train.accuracy;
+        u->rows->test_loss[at] = isfinite(test.loss) ? test.loss : NAN;
+        u->rows->test_accuracy[at] = test.accuracy;
+    } else if (is_telling(u)) {
         diverge(u, u->at.step);
         return true;
     }
-    u->rows->loss[at] = train.loss;
-    u->rows->accuracy[at] = train.accuracy;
-    u->rows->test_loss[at] = isfinite(test.loss) ? test.loss : NAN;
-    u->rows->test_accuracy[at] = test.accuracy;
     if (u->w->scan && !eoc_net_scan_run(u->w->scan, u->w->net, data, u->train->statistics, u->layers, u->num_layers, at,
                                         &u->net_host, u->rows)) {
         return false;

@@ -7,7 +7,6 @@
 #include <math.h>
 
 static const double SCAN_STEP = 0.25; /* in log q */
-static const double LOG_LEAST = -23.026;
 /* At sigma_b2 = 0 the line starts from q = 0, where rounding decides the sign of sigma_b2: look for others above
  * this. */
 static const double LOG_LEAST_RETURN = -7.0;
@@ -93,7 +92,8 @@ eoc_status eoc_critical_find(const eoc_activation *act, double sigma_b2, int cap
         const double greatest = log(EOC_CRITICAL_GREATEST_Q);
         const double end = isfinite(e->bound2) ? fmin(greatest, log(1e3 + 10.0 * sigma_b2)) : greatest;
         double x = NAN, f = NAN; /* the last that rounding cannot have made */
-        for (double next = sigma_b2 == 0.0 ? LOG_LEAST_RETURN : LOG_LEAST; next < end + SCAN_STEP; next += SCAN_STEP) {
+        for (double next = sigma_b2 == 0.0 ? LOG_LEAST_RETURN : log(EOC_CRITICAL_LEAST_Q); next < end + SCAN_STEP;
+             next += SCAN_STEP) {
             const double f_next = critical_at(e, exp(next)).sigma_b2 - sigma_b2;
             if (fabs(f_next) <= ROUNDING * exp(next)) {
                 continue; /* hard_tanh is straight for all but exp(-1/(2 q)) of small signals */

@@ -39,7 +39,7 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
     const eoc_product_layers *layers = &s->layers;
     const double ahead = direction < 0.0 ? b->bottom : b->top;
     const double deviation = fmin(1.0, sqrt(s->shape.m2_over_m1_2 - 1.0)); /* of lambda over its mean */
-    double left = 1.0, limit = INFINITY;
+    double left = 1.0, limit = INFINITY, leash = INFINITY;
     bool followed = true;
     while (b->num_trace < MAX_TRACE) {
         b->trace[b->num_trace++] = p;
@@ -49,11 +49,12 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
         const double widest = fmax(0.05 * (layers->depth + 4.0), 0.08 * (b->top - y));
         double step = deviation < 1.0 ? fmin(0.25 * deviation, widest) : widest;
         step = fmin(step, fmin(0.3 * (b->top - y), isfinite(ahead) ? 0.3 * fabs(ahead - y) : INFINITY));
-        step = fmin(step, limit);
+        step = fmin(step, fmin(limit, leash));
         if (left < REST || step < 1e-9 * deviation || !followed) {
             break;
         }
         const double before = y;
+        const eoc_curve_point last = p;
         if (!eoc_curve_continue(layers, &y, y + direction * step, &p)) { /* as at an edge of all but nothing */
             limit = 0.3 * fabs(y - before);
             followed = y != before;
@@ -61,6 +62,13 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
                 followed = true;
                 limit = INFINITY;
             }
+        }
+        leash *= 2.0;
+        if (direction * (eoc_curve_survival(layers, &p) - above) > NEXT_TO_NOTHING) { /* on another sheet: go back */
+            y = before;
+            p = last;
+            leash = 0.3 * step;
+            b->num_trace--;
         }
     }
     return fmax(left, 0.0);
@@ -260,6 +268,15 @@ static bool solve_on_rays(const eoc_product_layers *layers, const eoc_curve_poin
     return fabs(creal(p->log_lambda) - y) < 1e-9 * fmax(1.0, fabs(y));
 }
 
+/* Whether P(lambda > it) is between those of its neighbours on the trace: Newton's method can end on another sheet. */
+static bool fits(const eoc_product_layers *layers, const eoc_curve_point *above, const eoc_curve_point *below,
+                 const eoc_curve_point *p)
+{
+    const double survival = eoc_curve_survival(layers, p);
+    return survival >= eoc_curve_survival(layers, above) - NEXT_TO_NOTHING &&
+           survival <= eoc_curve_survival(layers, below) + NEXT_TO_NOTHING;
+}
+
 /* The point of the curve at y, from its neighbours on the trace. */
 static bool solve_from_trace(const eoc_product_layers *layers, const band *b, double y, eoc_curve_point *p)
 {
@@ -281,17 +298,17 @@ static bool solve_from_trace(const eoc_product_layers *layers, const band *b, do
     const eoc_curve_point *above = &b->trace[low], *below = &b->trace[high];
     if (high > low) {
         p->log_x = between(above, below, y);
-        if (eoc_curve_is_above(layers, p->log_x) && eoc_curve_solve(layers, y, p)) {
+        if (eoc_curve_is_above(layers, p->log_x) && eoc_curve_solve(layers, y, p) && fits(layers, above, below, p)) {
             return true;
         }
     }
-    if (high > low && solve_on_rays(layers, above, below, y, p)) {
+    if (high > low && solve_on_rays(layers, above, below, y, p) && fits(layers, above, below, p)) {
         return true;
     }
     const bool nearer_above = fabs(creal(above->log_lambda) - y) < fabs(creal(below->log_lambda) - y);
     *p = nearer_above ? *above : *below;
     double at = creal(p->log_lambda);
-    return eoc_curve_continue(layers, &at, y, p);
+    return eoc_curve_continue(layers, &at, y, p) && (high == low || fits(layers, above, below, p));
 }
 
 /* Atoms at or below y. */

@@ -645,6 +645,20 @@ def statistics_of(net, activation, x, v, u):
     return found
 
 
+def test_early_averages_that_overflow(tmp_path):
+    """Batch-normalized relu, 60 layers: by the averages of the first step evaluations overflow float32, by batches nothing
+    does (a float32 trainer in NumPy has losses of 2.35 to 2.7). The training goes on; those evaluations are NaN."""
+    sweep = ("grid: {activation: relu, architecture: fully_connected(normalization=batch), width: 64, depth: 60, weight_variance: 2}\n"
+             "probe: {statistics: none}\n"
+             "train: {dataset: mnist10k, optimizer: sgd, learning_rate: 0.1, batch: 128, steps: 30, evaluation_samples: 200, record: all}\n")
+    (tmp_path / "deep.yaml").write_text(sweep)
+    assert eoc("run", "deep.yaml", cwd=tmp_path).returncode == 0
+    with h5py.File(tmp_path / "deep.h5") as file:
+        loss = file["train/loss"][()].ravel()
+        assert file["train/divergence_step"][()].item() == -1
+    assert np.isnan(loss[1]) and np.isfinite(loss[0]) and np.isfinite(loss[-1])
+
+
 # -- divergence, learning time, the best rate --
 
 def test_divergence_is_a_result(tmp_path):

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "eoc/critical.h"
+#include "eoc/mean_field.h"
 #include "eoc/spectrum.h"
 
 #include <math.h>
@@ -309,6 +310,45 @@ static void gaps(void **state)
     eoc_spectrum_destroy(&s);
 }
 
+/* Orthogonal layers of which the tracing once left the sheet, far below the mean: P(lambda <= x) rises with x, and the
+ * mean of lambda, the integral of P(lambda > x), is its closed form (sigma_w^2 mu_1)^L. */
+static void distributions_rise(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double sigma_w2, sigma_b2;
+        int depth;
+    } cases[] = {{"elu", 1.212927657, 0.000759034928145, 30},
+                 {"selu", 0.3, 1e-4, 2},
+                 {"tanh", 0.3, 1e-4, 1000},
+                 {"sigmoid", 0.3, 1e-4, 1000}};
+    for (int k = 0; k < 4; k++) {
+        enum { POINTS = 1500 };
+        eoc_activation act;
+        eoc_mean_field m;
+        assert_int_equal(eoc_activation_find(cases[k].name, &act), EOC_OK);
+        assert_int_equal(eoc_mean_field_find(&act, cases[k].sigma_w2, cases[k].sigma_b2, 1.0, &m), EOC_OK);
+        eoc_spectrum *s = spectrum(cases[k].name, cases[k].sigma_w2, m.q_star, cases[k].depth, 0.0);
+        const eoc_spectrum_shape shape = eoc_spectrum_shape_of(s);
+        const double low = shape.log_m1 - 12.0;
+        double before = 0.0, mean = exp(low - shape.log_m1), last = 1.0;
+        for (int i = 1; i <= POINTS; i++) {
+            const double y = low + (shape.log_lambda_max - low) * i / POINTS;
+            double density = 0.0, cdf = 0.0;
+            eoc_spectrum_fill(s, &y, 1, &density, &cdf);
+            assert_true(cdf >= before - 1e-9);
+            const double width = exp(y - shape.log_m1) * -expm1((low - shape.log_lambda_max) / POINTS);
+            mean += 0.5 * width * (last + 1.0 - cdf);
+            before = cdf;
+            last = 1.0 - cdf;
+        }
+        CHECK_NEAR(mean, 1.0, 1e-3);
+        CHECK_NEAR(shape.log_m1, cases[k].depth * log(cases[k].sigma_w2 * m.mu_1), 1e-9 * cases[k].depth);
+        eoc_spectrum_destroy(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +359,7 @@ int main(void)
         cmocka_unit_test(fuss_catalan),
         cmocka_unit_test(free_projections),
         cmocka_unit_test(moments),
+        cmocka_unit_test(distributions_rise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
