@@ -36,6 +36,14 @@ def path(tmp_path_factory):
     return run(tmp_path_factory.mktemp("shattering"), SWEEP)
 
 
+@pytest.mark.parametrize("spelling, name", [
+    ("fully_connected", "plain"), ("residual(branch=1/sqrt(depth))", "residual, branch=1/sqrt(depth)"),
+    ("residual(normalization=batch, branch=0.1)", "batch-normalized residual, branch=0.1")])
+def test_names_of_architectures(spelling, name):
+    """Every parameter of a spelling is in the title, whole."""
+    assert shattering.short_name(spelling) == name
+
+
 def test_dimensions(path):
     """The points themselves label the gradients; the covariance has them twice, under two names."""
     with h5py.File(path) as file:

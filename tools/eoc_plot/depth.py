@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.lines import Line2D
 
-from . import critical, style
+from . import critical, phase, style
 from .errors import PlotError, UsageError
 from .reduce import DERIVED, average, statuses, take, units
 from .result import DIVERGED, DONE, selection
@@ -27,13 +27,21 @@ class Curve:
 
 
 def critical_of(result, row):
-    """The first weight variance with chi_1 = 1 at this row, or None."""
+    """The first weight variance with chi_1 = 1 at this row, or None; nothing is critical where dropout keeps inputs apart on either side."""
     if "theory/chi_1" not in result or len(row.chosen["weight_variance"]) < 2:
         return None
     chosen = {**row.chosen, "depth": np.arange(len(result.axes["depth"]))}
     chi = critical.first_finite(take(result, "theory/chi_1", ("weight_variance", "depth"), chosen)[..., 0], -1)
     found = critical.critical_values(result.axes["weight_variance"][row.chosen["weight_variance"]], chi)
+    found = phase.poles_of_xi(result, row, found)
     return found[0] if len(found) else None
+
+
+def common_critical(result, rows):
+    """The critical weight variance that all rows share, or None."""
+    found = [critical_of(result, row) for row in rows]
+    shared = all(value is not None and np.isclose(value, found[0], rtol=1e-3) for value in found)
+    return found[0] if shared else None
 
 
 def begun(result, rows):
@@ -70,7 +78,7 @@ def make_curves(result, rows, wanted):
     if len(available) == 0:
         raise PlotError(f"{result.path}: no network of this selection is done yet")
     values = result.axes["weight_variance"][available]
-    edge = critical_of(result, rows[0])
+    edge = common_critical(result, rows)
     nearest = None if edge is None else int(np.argmin(np.abs(values - edge)))
     picked = choose_curves(values, wanted, nearest)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(picked)))

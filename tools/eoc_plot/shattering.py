@@ -35,7 +35,7 @@ class Network:
 def short_name(text):
     """An architecture in the words of a title."""
     name, _, inside = text.partition("(")
-    words = [part.strip() for part in inside.rstrip(")").split(",") if part.strip()]
+    words = [part.strip() for part in inside.removesuffix(")").split(",") if part.strip()]
     shown = {"normalization=batch": "batch-normalized", "normalization=layer": "layer-normalized"}
     adjectives = [shown[word] for word in words if word in shown]
     rest = [word for word in words if word not in shown]
@@ -120,7 +120,9 @@ def key_below(axes, columns):
 
 def draw_series(axes, x, y, colour, title):
     scale = np.sqrt(np.mean((y - y.mean()) ** 2))
-    axes.plot(x, y / scale if scale > 0 else y, color=colour, linewidth=0.8, drawstyle="steps-mid")
+    if scale <= 1e-9 * np.abs(y).max():  # constant but for rounding, as of a linear network
+        scale = np.abs(y).max() or 1.0
+    axes.plot(x, y / scale, color=colour, linewidth=0.8, drawstyle="steps-mid")
     axes.set_title(title.replace(", $L", "\n$L"), fontsize=style.SMALL + 0.5)
     axes.set_xlim(x[0], x[-1])
     axes.set_xlabel("input $t$")
@@ -175,7 +177,7 @@ def rate_words(depths, values):
 
 
 def draw_correlation(axes, result, point, architecture, floor):
-    """Measured, exact, and for independent gates; what falls out of the panel is told as a number."""
+    """Measured, exact, and for independent gates; what falls out of the panel is told as a number. Returns which of the latter two there are."""
     order = point["depth"]
     depths = result.axes["depth"][order]
     measured, errors = [], []
@@ -211,6 +213,7 @@ def draw_correlation(axes, result, point, architecture, floor):
     key_below(axes, 1)
     axes.grid(True, color="0.92", linewidth=0.7)
     axes.set_axisbelow(True)
+    return np.isfinite(exact).any(), np.isfinite(independent).any()
 
 
 def correlation_floor(result, point):
@@ -233,18 +236,29 @@ def one_of_many(result, point, choices):
             for axis in several]
 
 
-def small_print(correlations, point, has_series, architectures):
+def architectures_left_out(result, point, drawn):
+    count = len(point["architecture"])
+    return [] if drawn == count else [f"Of {count} architectures the first {drawn} are drawn; others by --select architecture=NAME,NAME."]
+
+
+def small_print(correlations, point, has_series, architectures, lines):
     notes = []
     if has_series:
         notes.append("Gradients: one network each, y = v.h^L; behind a batch's normalization its means and variances are held.")
     if len(architectures):
         widths = np.atleast_1d(correlations.axes["width"][point["width"]])
-        notes.append("Correlation: cosine of dy/dz^1 of two inputs, mean over pairs. Independent gates is the estimate of Balduzzi et al. "
-                     "2017: the gates of two inputs agree half the time in every layer. In exact mean field they agree in the fraction "
-                     "1 - arccos(c^l)/\u03c0; as signals go up a network without normalization c^l goes to 1, the gates become alike, and the "
-                     "correlation falls as a power of depth, not exponentially. Normalization over a batch of independent inputs keeps c^l at 0, "
-                     f"and there the estimate is near. Networks are finite (width {', '.join(str(width) for width in widths)}), exact mean field "
-                     "is their limit.")
+        exact, independent = (any(line) for line in zip(*lines))
+        words = ["Correlation: cosine of dy/dz^1 of two inputs, mean over pairs."]
+        if independent:
+            words.append("Independent gates is the estimate of Balduzzi et al. 2017: the gates of two inputs agree half the time in every layer.")
+        if exact:
+            words.append("In exact mean field they agree in the fraction 1 - arccos(c^l)/\u03c0; as signals go up a network without normalization c^l "
+                         "goes to 1, the gates become alike, and the correlation falls as a power of depth, not exponentially. Normalization over "
+                         "a batch of independent inputs keeps c^l at 0, and there the estimate is near.")
+        words.append(f"Networks are finite (width {', '.join(str(width) for width in widths)})" + (", exact mean field is their limit." if exact else "."))
+        if not exact:
+            words.append("No exact line: it is known of relu in plain, pre-activation and batch-normalized layers.")
+        notes.append(" ".join(words))
         names = correlations.axes["architecture"][architectures]
         if "input" in correlations.file and any("normalization=batch" in name for name in names):
             notes.append("The points of an interval are no independent inputs: behind a batch's normalization they have neither exact line nor "
@@ -286,13 +300,17 @@ def draw(result, options):
         points, lags = result.file["input"][()], result.file["lag"][()]
         draw_gradients(above, result, point, networks, points)
         draw_autocorrelations(below[0], result, point, networks, points, lags)
-    for axes, architecture in zip(below[int(has_series):], architectures):
-        draw_correlation(axes, correlations, other, int(architecture), floor)
+    lines = [draw_correlation(axes, correlations, other, int(architecture), floor)
+             for axes, architecture in zip(below[int(has_series):], architectures)]
     if has_correlation:
         below[int(has_series)].set_ylabel("correlation of gradients")
     words = [style.plain_text(str(result.axes["activation"][point["activation"]])), style.value_text("width", result.axes["width"][point["width"]]),
              style.replica_text(len(point["replica"]))]
     style.add_title(figure, heading(result, options.title), ", ".join(words))
     left_out = one_of_many(result, point, options.select)
-    style.add_footnote(figure, left_out + small_print(correlations, other, has_series, architectures))
+    if has_correlation:
+        left_out += architectures_left_out(correlations, other, len(architectures))
+    elif not options.network:
+        left_out += architectures_left_out(result, point, len({network.architecture for network in networks}))
+    style.add_footnote(figure, left_out + small_print(correlations, other, has_series, architectures, lines))
     return figure
