@@ -19,7 +19,7 @@
 #define EOC_ADVICE_REGIMES(X)                                                                                          \
     X(LINEAR, "linear")             /* an orthogonal matrix keeps every length and angle */                            \
     X(FOLDED, "folded")             /* phi = |z|: it keeps every length, and the Jacobian is orthogonal */             \
-    X(SCALE_FREE, "scale_free")     /* one critical point; phi' has two values: no isometry whatever the weights */    \
+    X(SCALE_FREE, "scale_free")     /* one critical point; an isometry only where the two slopes are near */           \
     X(ISOMETRIC, "isometric")       /* the line starts at q = 0, where phi is linear: near-isometry by small q_star */ \
     X(STABLE, "stable")             /* a stable line, but phi has a kink at 0: no isometry */                          \
     X(UPPER_BRANCH, "upper_branch") /* the line is stable only above a half-stable point */                            \
@@ -93,6 +93,9 @@ typedef struct {
 /** The row of that name; NULL where there is none. */
 const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name);
 
+/** The gaussian weights at the one critical point of a scale-free phi: He's where they are the same. */
+const eoc_advice_row *eoc_advice_plain(const eoc_advice *advice);
+
 /** Signals and gradients are given up when their mean square changes by this factor. */
 #define EOC_ADVICE_FACTOR 1e6
 
@@ -116,14 +119,17 @@ const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name
  * of orthogonal networks spread by at most 1 (the published rule for tanh, whose mu_2/mu_1^2 - 1 tends to 8 q_star^2);
  * where the line is unstable there, the point that draws signals in fastest (least chi_q).
  *
- * Where no initializer makes an isometry (every regime but linear and isometric) there are rows of other layers too, by
- * eoc/layer_theory.h: pre-activation residual layers h + W phi(h)/sqrt(L) and batch normalization over batches of
- * EOC_ADVICE_BATCH, with the critical variances where there are such, else 1 and 0, and, for relu, crelu with
+ * Where no initializer makes an isometry (every regime but linear, folded and isometric) there are rows of other layers
+ * too, by eoc/layer_theory.h: pre-activation residual layers h + W phi(h)/sqrt(L) and batch normalization over batches
+ * of EOC_ADVICE_BATCH, with the critical variances where there are such, else 1 and 0, and, for relu, crelu with
  * looks-linear weights, whose Jacobian is orthogonal. Of batch normalization signal_depth is NaN: inputs of one batch
  * stay apart, of two batches it says nothing.
  *
- * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, the critical gaussian
- * row has a spread above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1.
+ * Recommended of a scale-free phi: the critical gaussian weights (He's for relu), or orthogonal ones where these spread
+ * less than a quarter as much (a rule of thumb: slopes that are near each other; for relu it is 0.7).
+ *
+ * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, that row has a spread
+ * above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1.
  * Then looks-linear weights are recommended for relu, and residual layers for the others.
  *
  * Weights with a mean mu: outside mean-field theory, so only log_forward_scale and log_gradient_scale are filled, by

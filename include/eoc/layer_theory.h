@@ -15,9 +15,9 @@
  *   correlated: m_2 is NaN there, unless all slopes are alike (linear, crelu).
  *
  * Without a matrix behind phi (form=reduced) features whose mean is not 0 give the stream a common part. J then has one
- * singular value outside the rest, which grows faster: of relu and sigma_w^2 = 2 by 2.9 a layer where all others grow
- * by
- * 2. It weighs 1/N, so that at width N gradients follow the rest, which is what is here, for some 3 log N layers only.
+ * singular value outside the rest, which grows as the stream does: squared, of relu with sigma_w^2 = 2, by 2.904 a
+ * layer where the rest grows by 2. It weighs 1/N, so that at width N gradients follow the rest, which is what is here,
+ * for log(N)/log(2.904/2) = 2.7 log N layers only.
  *
  * crelu is relu forward and back (each unit has one active feature), its Jacobian that of a linear network of Gaussian
  * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features.

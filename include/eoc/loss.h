@@ -5,9 +5,9 @@
 #ifndef EOC_LOSS_H
 #define EOC_LOSS_H
 
-#include <stdbool.h>
-
 #include "eoc/status.h"
+
+#include <stdbool.h>
 
 typedef struct {
     const char *name;

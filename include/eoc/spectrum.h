@@ -63,8 +63,8 @@ eoc_spectrum_shape eoc_spectrum_shape_of(const eoc_spectrum *spectrum);
  * Accuracy: 1e-9 relative on the Fuss-Catalan law to depth 1000 and on free projections (relu, two orthogonal
  * layers), 1e-11 on one orthogonal tanh layer; 1e-6 on mass and moments of other laws, and the singular values of
  * random matrices to what 500 of them tell (tests/unit/test_spectrum.c). A tail of less mass than 1e-10 is continued as
- * a power of lambda. NaN where the curve cannot be followed: d below 1e-140 with a probability above 1e-6 (erf and gelu
- * at q_star = 30), or at q_star below 1e-5 with hundreds of layers.
+ * a power of lambda. NaN where the curve cannot be followed, or what was found is not between its neighbours: d below
+ * 1e-140 with a probability above 1e-6 (erf and gelu at q_star = 30), or at q_star below 1e-5 with hundreds of layers.
  * Cost: 10 us a point for tanh at q_star = 0.6, up to 0.2 ms for sin at 3.
  * Source: Pennington, Schoenholz & Ganguli 2018; atoms of free products, Bercovici & Voiculescu 1993.
  */

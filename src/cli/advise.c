@@ -92,17 +92,10 @@ static double spread_of(const eoc_advice *a, const char *name)
     return eoc_advice_find(a, name)->spread;
 }
 
-static const eoc_advice_row *best_plain(const eoc_advice *a)
-{
-    const eoc_advice_row *he = eoc_advice_find(a, "he_normal");
-    const bool is_critical = fabs(he->effective_weight_variance - a->weight_variance) < 1e-9;
-    return is_critical ? he : eoc_advice_find(a, "critical_gaussian");
-}
-
 /* The depth is more than plain layers carry: what goes deeper, in numbers. */
 static void say_beyond(const eoc_advice *a, eoc_text *out)
 {
-    const eoc_advice_row *plain = best_plain(a), *residual = eoc_advice_find(a, "residual"),
+    const eoc_advice_row *plain = eoc_advice_plain(a), *residual = eoc_advice_find(a, "residual"),
                          *batch = eoc_advice_find(a, "batch_norm"), *linear = eoc_advice_find(a, "looks_linear");
     eoc_text_append(out,
                     " But at depth %d it is the mean alone that they keep: the squared singular values spread by %.3g "
@@ -147,15 +140,17 @@ static void say_scale_free(const eoc_advice *a, eoc_text *out)
         say_nearly_linear(a, out);
         return;
     }
-    const bool is_he = strcmp(best_plain(a)->name, "he_normal") == 0;
-    eoc_text_append(out,
-                    "Weight variance %.6g/fan_in%s and zero biases are the one choice at which signals and gradients "
-                    "keep their mean square through all layers; any other shrinks or grows both by a constant factor a "
-                    "layer. Theory cannot give dynamical isometry here, whatever the weights (Pennington et al. 2017): "
-                    "the squared singular values have relative variance %.4g with gaussian weights and %.4g with "
-                    "orthogonal ones at this depth, and looks-linear weights (Balduzzi et al. 2017) are the way out.",
-                    a->weight_variance, is_he ? " (He et al. 2015)" : "", pow(spread_of(a, "critical_gaussian"), 2.0),
-                    pow(spread_of(a, "critical_orthogonal"), 2.0));
+    const bool is_he = strcmp(eoc_advice_plain(a)->name, "he_normal") == 0;
+    eoc_text_append(
+        out,
+        "Weight variance %.6g/fan_in%s and zero biases are the one choice at which signals and gradients "
+        "keep their mean square through all layers; any other shrinks or grows both by a constant factor a "
+        "layer. Theory cannot give dynamical isometry here, whatever the weights (Pennington et al. 2017): "
+        "the squared singular values have relative variance %.4g with gaussian weights and %.4g with "
+        "orthogonal ones at this depth%s.",
+        a->weight_variance, is_he ? " (He et al. 2015)" : "", pow(spread_of(a, "critical_gaussian"), 2.0),
+        pow(spread_of(a, "critical_orthogonal"), 2.0),
+        eoc_advice_find(a, "looks_linear") ? ", and looks-linear weights (Balduzzi et al. 2017) are the way out" : "");
     if (a->beyond_reach) {
         say_beyond(a, out);
     }

@@ -6,12 +6,13 @@
 
 /*
  * Where the table begins: the lower edge, or, where the density reaches 0, so far below the mean of lambda that what is
- * left out is of no account in a picture: four times the distance of the upper edge from it, and three e-folds.
+ * left out is of no account in a picture: four times the distance of the upper edge from it, and three e-folds. Where
+ * an atom above the density makes the mean, which then says nothing of the density, a dozen e-folds below its edge.
  */
 static double lower_end(const eoc_spectrum_shape *shape)
 {
-    const double apart = fabs(shape->log_lambda_max - shape->log_m1); /* below it, with an atom above the density */
-    const double below = fmin(shape->log_m1, shape->log_lambda_max) - 4.0 * apart - 3.0;
+    const double over = shape->log_lambda_max - shape->log_m1;
+    const double below = over > 0.0 ? shape->log_m1 - 4.0 * over - 3.0 : shape->log_lambda_max - 12.0;
     return isfinite(shape->log_lambda_min) ? fmax(shape->log_lambda_min, below) : below;
 }
 

@@ -266,6 +266,13 @@ const eoc_advice_row *eoc_advice_find(const eoc_advice *advice, const char *name
     return NULL;
 }
 
+const eoc_advice_row *eoc_advice_plain(const eoc_advice *a)
+{
+    const eoc_advice_row *he = eoc_advice_find(a, "he_normal");
+    const bool is_critical = fabs(he->effective_weight_variance - a->weight_variance) < 1e-9;
+    return is_critical ? he : eoc_advice_find(a, "critical_gaussian");
+}
+
 static int index_of(const eoc_advice *a, const char *name)
 {
     const eoc_advice_row *r = eoc_advice_find(a, name);
@@ -273,18 +280,15 @@ static int index_of(const eoc_advice *a, const char *name)
     return (int)(r - a->rows);
 }
 
-/* He's where it is the critical one and no isometry is to be had by orthogonal weights; without a critical point what
- * lasts longest. Of the rows of plain layers, the first `num_plain`. */
+/* He's where it is the critical one, unless orthogonal weights spread much less; without a critical point what lasts
+ * longest. Of the rows of plain layers, the first `num_plain`. */
 static int recommend(const eoc_advice *a, int num_plain)
 {
     if (a->regime == EOC_ADVICE_SCALE_FREE) {
-        static const double MUCH = 4.0; /* slopes so near each other that the phases of W are most of the spread */
-        const int he = index_of(a, "he_normal"), orthogonal = index_of(a, "critical_orthogonal");
-        if (MUCH * a->rows[orthogonal].spread < a->rows[index_of(a, "critical_gaussian")].spread) {
-            return orthogonal;
-        }
-        const bool is_critical = fabs(a->rows[he].effective_weight_variance - a->weight_variance) < 1e-9;
-        return is_critical ? he : index_of(a, "critical_gaussian");
+        static const double MUCH = 4.0;
+        const eoc_advice_row *plain = eoc_advice_plain(a);
+        const int orthogonal = index_of(a, "critical_orthogonal");
+        return MUCH * a->rows[orthogonal].spread < plain->spread ? orthogonal : (int)(plain - a->rows);
     }
     if (a->regime != EOC_ADVICE_FAR && a->regime != EOC_ADVICE_NONE) {
         return index_of(a, "critical_orthogonal");

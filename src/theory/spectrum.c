@@ -15,12 +15,17 @@ static const double PI = 3.14159265358979323846;
 static const double REST = 1e-10;
 static const double NEXT_TO_NOTHING = 1e-6;
 
+typedef struct {
+    eoc_curve_point at;
+    double survival; /* P(lambda > it) */
+} traced;
+
 /* A stretch of log lambda without gaps, and points of the curve on it. */
 typedef struct {
     double top, bottom; /* log lambda; bottom -inf: it reaches 0 */
     int num_trace;
-    eoc_curve_point *trace; /* (num_trace), by descending log lambda */
-    double log_x_edge;      /* of the top; NaN where the curve was not entered by the expansion around it */
+    traced *trace;     /* (num_trace), by descending log lambda */
+    double log_x_edge; /* of the top; NaN where the curve was not entered by the expansion around it */
     double mass_above_top, mass_down_to_bottom; /* P(lambda > it) */
     double left_above, left_below;              /* mass of the band beyond the first and the last of the points */
 } band;
@@ -40,10 +45,10 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
     const double ahead = direction < 0.0 ? b->bottom : b->top;
     const double deviation = fmin(1.0, sqrt(s->shape.m2_over_m1_2 - 1.0)); /* of lambda over its mean */
     double left = 1.0, limit = INFINITY, leash = INFINITY;
+    double above = eoc_curve_survival(layers, &p);
     bool followed = true;
     while (b->num_trace < MAX_TRACE) {
-        b->trace[b->num_trace++] = p;
-        const double above = eoc_curve_survival(layers, &p);
+        b->trace[b->num_trace++] = (traced){p, above};
         left = direction < 0.0 ? b->mass_down_to_bottom - above : above - b->mass_above_top;
         /* Distances to the edges grow, and shrink, by steady factors. */
         const double widest = fmax(0.05 * (layers->depth + 4.0), 0.08 * (b->top - y));
@@ -64,11 +69,14 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
             }
         }
         leash *= 2.0;
-        if (direction * (eoc_curve_survival(layers, &p) - above) > NEXT_TO_NOTHING) { /* on another sheet: go back */
+        const double next = eoc_curve_survival(layers, &p);
+        if (direction * (next - above) > NEXT_TO_NOTHING) { /* on another sheet: go back */
             y = before;
             p = last;
             leash = 0.3 * step;
             b->num_trace--;
+        } else {
+            above = next;
         }
     }
     return fmax(left, 0.0);
@@ -77,7 +85,7 @@ static double trace(const eoc_spectrum *s, band *b, double y, eoc_curve_point p,
 static void reverse(band *b)
 {
     for (int i = 0; i < b->num_trace / 2; i++) {
-        const eoc_curve_point kept = b->trace[i];
+        const traced kept = b->trace[i];
         b->trace[i] = b->trace[b->num_trace - 1 - i];
         b->trace[b->num_trace - 1 - i] = kept;
     }
@@ -269,46 +277,48 @@ static bool solve_on_rays(const eoc_product_layers *layers, const eoc_curve_poin
 }
 
 /* Whether P(lambda > it) is between those of its neighbours on the trace: Newton's method can end on another sheet. */
-static bool fits(const eoc_product_layers *layers, const eoc_curve_point *above, const eoc_curve_point *below,
-                 const eoc_curve_point *p)
+static bool fits(const eoc_product_layers *layers, const traced *above, const traced *below, traced *p)
 {
-    const double survival = eoc_curve_survival(layers, p);
-    return survival >= eoc_curve_survival(layers, above) - NEXT_TO_NOTHING &&
-           survival <= eoc_curve_survival(layers, below) + NEXT_TO_NOTHING;
+    p->survival = eoc_curve_survival(layers, &p->at);
+    return p->survival >= above->survival - NEXT_TO_NOTHING && p->survival <= below->survival + NEXT_TO_NOTHING;
+}
+
+/* The point of the curve at y, above the trace, by the distance to the edge: log x goes as its root. */
+static void solve_near_edge(const eoc_product_layers *layers, const band *b, double y, traced *p)
+{
+    const eoc_curve_point *first = &b->trace[0].at;
+    const double shrink = sqrt((b->top - y) / (b->top - creal(first->log_lambda)));
+    const double complex expanded = b->log_x_edge + shrink * (first->log_x - b->log_x_edge);
+    p->at.log_x = expanded;
+    if (!eoc_curve_solve(layers, y, &p->at)) { /* rounding of log lambda is all that is left to solve for */
+        p->at = eoc_curve_at(layers, expanded);
+    }
+    p->survival = eoc_curve_survival(layers, &p->at);
 }
 
 /* The point of the curve at y, from its neighbours on the trace. */
-static bool solve_from_trace(const eoc_product_layers *layers, const band *b, double y, eoc_curve_point *p)
+static bool solve_from_trace(const eoc_product_layers *layers, const band *b, double y, traced *p)
 {
-    const double highest = creal(b->trace[0].log_lambda);
-    if (y > highest) { /* as the root of the distance to the edge */
-        const double shrink = sqrt((b->top - y) / (b->top - highest));
-        const double complex expanded = b->log_x_edge + shrink * (b->trace[0].log_x - b->log_x_edge);
-        p->log_x = expanded;
-        if (!eoc_curve_solve(layers, y, p)) { /* rounding of log lambda is all that is left to solve for */
-            *p = eoc_curve_at(layers, expanded);
-        }
-        return true;
-    }
     int low = 0, high = b->num_trace - 1;
     while (high - low > 1) { /* the trace descends */
         const int middle = (low + high) / 2;
-        *(creal(b->trace[middle].log_lambda) > y ? &low : &high) = middle;
+        *(creal(b->trace[middle].at.log_lambda) > y ? &low : &high) = middle;
     }
-    const eoc_curve_point *above = &b->trace[low], *below = &b->trace[high];
+    const traced *above = &b->trace[low], *below = &b->trace[high];
     if (high > low) {
-        p->log_x = between(above, below, y);
-        if (eoc_curve_is_above(layers, p->log_x) && eoc_curve_solve(layers, y, p) && fits(layers, above, below, p)) {
+        p->at.log_x = between(&above->at, &below->at, y);
+        if (eoc_curve_is_above(layers, p->at.log_x) && eoc_curve_solve(layers, y, &p->at) &&
+            fits(layers, above, below, p)) {
+            return true;
+        }
+        if (solve_on_rays(layers, &above->at, &below->at, y, &p->at) && fits(layers, above, below, p)) {
             return true;
         }
     }
-    if (high > low && solve_on_rays(layers, above, below, y, p) && fits(layers, above, below, p)) {
-        return true;
-    }
-    const bool nearer_above = fabs(creal(above->log_lambda) - y) < fabs(creal(below->log_lambda) - y);
+    const bool nearer_above = fabs(creal(above->at.log_lambda) - y) < fabs(creal(below->at.log_lambda) - y);
     *p = nearer_above ? *above : *below;
-    double at = creal(p->log_lambda);
-    return eoc_curve_continue(layers, &at, y, p) && (high == low || fits(layers, above, below, p));
+    double at = creal(p->at.log_lambda);
+    return eoc_curve_continue(layers, &at, y, &p->at) && fits(layers, above, below, p);
 }
 
 /* Atoms at or below y. */
@@ -334,10 +344,10 @@ static void fill_single(const eoc_spectrum *s, double y, double *density, double
 /* Below the last point of the trace, where next to nothing is left: as a power of lambda that has this mass. */
 static void fill_tail(const band *b, double y, double *density, double *cdf)
 {
-    const double density_end = eoc_curve_density(&b->trace[b->num_trace - 1]);
-    const double end = creal(b->trace[b->num_trace - 1].log_lambda);
+    const eoc_curve_point *last = &b->trace[b->num_trace - 1].at;
+    const double density_end = eoc_curve_density(last);
     const double power = b->left_below > 0.0 ? density_end / b->left_below : INFINITY;
-    const double share = exp((y - end) * power);
+    const double share = exp((y - creal(last->log_lambda)) * power);
     *density = density_end * share;
     *cdf = 1.0 - b->mass_down_to_bottom + b->left_below * share;
 }
@@ -348,24 +358,28 @@ static void fill_in_band(const eoc_product_layers *layers, const band *b, double
     if (b->num_trace == 0) {
         return;
     }
-    if (y > creal(b->trace[0].log_lambda) && isnan(b->log_x_edge)) {
+    const bool over = y > creal(b->trace[0].at.log_lambda);
+    if (over && isnan(b->log_x_edge)) {
         if (b->left_above <= NEXT_TO_NOTHING) {
             *density = 0.0;
             *cdf = 1.0 - b->mass_above_top;
         }
         return;
     }
-    if (y < creal(b->trace[b->num_trace - 1].log_lambda)) {
+    if (y < creal(b->trace[b->num_trace - 1].at.log_lambda)) {
         if (b->left_below <= NEXT_TO_NOTHING) {
             fill_tail(b, y, density, cdf);
         }
         return;
     }
-    eoc_curve_point p;
-    if (solve_from_trace(layers, b, y, &p)) {
-        *density = eoc_curve_density(&p);
-        *cdf = fmin(1.0 - b->mass_above_top, fmax(1.0 - b->mass_down_to_bottom, 1.0 - eoc_curve_survival(layers, &p)));
+    traced p;
+    if (over) {
+        solve_near_edge(layers, b, y, &p);
+    } else if (!solve_from_trace(layers, b, y, &p)) {
+        return;
     }
+    *density = eoc_curve_density(&p.at);
+    *cdf = fmin(1.0 - b->mass_above_top, fmax(1.0 - b->mass_down_to_bottom, 1.0 - p.survival));
 }
 
 static void fill_point(const eoc_spectrum *s, double y, double *density, double *cdf)

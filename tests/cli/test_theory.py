@@ -530,6 +530,18 @@ def test_spectrum(activation, weight_variance, initializer, edge, mass_at_zero, 
     assert (steps * (density[1:] + density[:-1]) / 2).sum() == pytest.approx(cdf[-1] - cdf[0], abs=2e-3)
 
 
+@pytest.mark.parametrize("activation, weight_variance, bias_variance, input_variance, depth", [
+    ("hard_tanh", 1.0000077442, 3.556972796e-07, 0.05, 50), ("hard_tanh", 1.5, 0.05, 1, 2), ("elu", 1.33509158792, 0.00542847061879, 1, 1)])
+def test_spectrum_with_an_atom_on_top(activation, weight_variance, bias_variance, input_variance, depth, tmp_path):
+    """Where phi' has its greatest value over a stretch, that mass is an atom above the density: the table ascends to it, and all is below."""
+    spectrum = answer(tmp_path, "theory", "--activation", activation, "--weight-variance", weight_variance, "--bias-variance", bias_variance,
+                      "--input-variance", input_variance, "--depth", depth, "--initializer", "orthogonal", "--spectrum")["spectrum"]
+    log_lambda, cdf = np.array(spectrum["log_lambda"]), np.array(spectrum["cdf"])
+    assert (np.diff(log_lambda) > 0).all() and (np.diff(cdf) >= -1e-9).all()
+    assert cdf[-1] == pytest.approx(1, abs=1e-12) and cdf[-2] < 0.999
+    assert log_lambda[-1] == pytest.approx(depth * math.log(weight_variance), abs=1e-9)  # the greatest slope of both is 1
+
+
 def test_spectrum_needs_a_depth(tmp_path):
     """Without --depth there is no Jacobian to speak of."""
     refused(eoc("theory", "--activation", "tanh", "--weight-variance", 2, "--spectrum", cwd=tmp_path), "--depth")

@@ -223,6 +223,18 @@ static void folding_keeps_lengths_alone(void **state)
     assert_string_equal(recommended(&a), "critical_orthogonal");
 }
 
+/* Slopes near each other: L ((1 - a^2)/(1 + a^2))^2 of orthogonal layers, and L more of gaussian ones. */
+static void nearly_linear_wants_orthogonal(void **state)
+{
+    (void)state;
+    const eoc_advice near = advise("leaky_relu(slope=0.9)", 512, 50), apart = advise("leaky_relu(slope=0.2)", 512, 50);
+    const double squared = pow(0.19 / 1.81, 2.0);
+    CHECK_RELATIVE(row_of(&near, "critical_orthogonal")->spread, sqrt(50.0 * squared), 1e-9);
+    CHECK_RELATIVE(row_of(&near, "critical_gaussian")->spread, sqrt(50.0 * (1.0 + squared)), 1e-9);
+    assert_string_equal(recommended(&near), "critical_orthogonal");
+    assert_string_equal(recommended(&apart), "critical_gaussian");
+}
+
 /* Lengths that double: the signal explodes, however near to 10^6 the last one is, and no inputs become unrelated. */
 static void growth_is_no_chaos(void **state)
 {
@@ -388,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folding_keeps_lengths_alone),
         cmocka_unit_test(growth_is_no_chaos),
+        cmocka_unit_test(nearly_linear_wants_orthogonal),
         cmocka_unit_test(relu_is_advised_he),
         cmocka_unit_test(torch_default_has_its_biases),
         cmocka_unit_test(effective_variances),
