@@ -16,8 +16,11 @@
  *
  * Without a matrix behind phi (form=reduced) features whose mean is not 0 give the stream a common part. J then has one
  * singular value outside the rest, which grows as the stream does: squared, of relu with sigma_w^2 = 2, by 2.904 a
- * layer where the rest grows by 2. It weighs 1/N, so that at width N gradients follow the rest, which is what is here,
- * for log(N)/log(2.904/2) = 2.7 log N layers only.
+ * layer where the rest grows by 2. It weighs 1/N, and from log(N)/log(2.904/2) = 2.7 log N layers on gradients are
+ * along it. Rows of gradients, weight gradients and of the Jacobian have both, to the first order of 1/N (its second
+ * moment takes the outlier as one value); limits, chi_1 among them, are of the rest. A gradient along one direction is
+ * as large as v happens to lie: rows are means, about which single networks scatter. gradient_c is the quotient of
+ * means. Over the positions of a convolution outliers act together: rows are NaN there where they would count, by 1 %.
  *
  * crelu is relu forward and back (each unit has one active feature), its Jacobian that of a linear network of Gaussian
  * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features.
@@ -59,18 +62,20 @@ double eoc_layer_theory_lift(const eoc_network *network);
  * @param inputs  one variance; with batch normalization independent inputs (one pair class of correlation 0), at least
  * 4
  *
- * Accuracy: 1e-9 without batch normalization, 1e-8 with it (tests/unit/test_layer_theory.c).
+ * Accuracy: 1e-9 without batch normalization, 1e-8 with it (tests/unit/test_layer_theory.c); 1e-6 of the part of the
+ * outlier in products of two inputs.
  * Cost: as eoc_curves_create where the length settles; residual networks of kinked phi, whose length never does, pay a
- * two-dimensional quadrature a layer and pair (1 ms).
+ * two-dimensional quadrature a layer and pair (1 ms), form=reduced with phi that is not two slopes another (3 ms).
  */
 eoc_status eoc_layer_theory_create(const eoc_network *network, const eoc_theory_inputs *inputs, int max_depth,
                                    eoc_layer_theory **theory);
 void eoc_layer_theory_destroy(eoc_layer_theory **theory);
 
-/** Rows of a network of those maps, of its own depth and of its initializer's law; as eoc_curves_fill. With batch
+/** Rows of a network of those maps, of its own depth and width and of its initializer's law, `layers` ascending; as
+ * eoc_curves_fill; EOC_ERR_NOMEM else. With batch
  * normalization gradient_c and log_jacobian_m2 are NaN, and m1 is that of the whole batch over N B. */
-void eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *network, const int *layers,
-                           int num_layers, eoc_curve_rows *rows);
+eoc_status eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *network, const int *layers,
+                                 int num_layers, eoc_curve_rows *rows);
 
 /** What depth alone tends to; depends on the initializer's law. NaN: not known, with EOC_THEORY_PARTIAL. */
 typedef struct {

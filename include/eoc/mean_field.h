@@ -189,6 +189,7 @@ typedef struct {
     double *log_gradient_q;        /* log of the mean over inputs of E[(dE_a/dz^l)^2], E_a = v.h^L(x_a), v ~ N(0, I) */
     double *gradient_c;            /* cosine of dE_0/dz^l and dE_1/dz^l */
     double *log_weight_gradient_q; /* log of the mean square entry of d(sum_a E_a)/dW^l */
+    double mean_gradient_c;        /* gradient_c in layer 1, mean over pairs; NaN without them */
     double log_jacobian_m1;        /* at input 0: log prod sigma_w2 mu_1(q^l) */
     double log_jacobian_m2;        /* 2 log m1 + log(1 + sum_l (mu_2/mu_1^2 - 1 - s_1)) */
 } eoc_curve_rows;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /** Raised whenever the same sweep would give other bits. */
-#define EOC_PHYSICS_VERSION 8
+#define EOC_PHYSICS_VERSION 9
 
 /** Of the file's layout: readers accept every minor version of their major one. */
 #define EOC_SCHEMA_VERSION "1.0"

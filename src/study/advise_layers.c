@@ -27,16 +27,17 @@ static bool has_batch(const eoc_network *network)
     return network->architecture.kind->needs(network).coupled;
 }
 
-static void take_rows(const eoc_layer_theory *theory, const eoc_network *network, eoc_advice_row *r)
+static eoc_status take_rows(const eoc_layer_theory *theory, const eoc_network *network, eoc_advice_row *r)
 {
     const int ends[2] = {1, network->depth}, num_ends = network->depth > 1 ? 2 : 1;
     double q[2], g[2];
     eoc_curve_rows rows = {.log_q = q, .log_gradient_q = g};
-    eoc_layer_theory_fill(theory, network, ends, num_ends, &rows);
+    EOC_TRY(eoc_layer_theory_fill(theory, network, ends, num_ends, &rows));
     r->log_forward_scale = num_ends == 2 ? q[1] - q[0] : 0.0;
     r->log_gradient_scale = num_ends == 2 ? g[0] - g[1] : 0.0;
     const double excess = expm1(rows.log_jacobian_m2 - 2.0 * rows.log_jacobian_m1);
     r->spread = isnan(excess) ? NAN : sqrt(fmax(0.0, excess));
+    return EOC_OK;
 }
 
 static eoc_status fill(const eoc_network *network, eoc_advice_row *r)
@@ -49,9 +50,9 @@ static eoc_status fill(const eoc_network *network, eoc_advice_row *r)
     eoc_layer_theory *theory = NULL;
     eoc_layer_limits limits;
     EOC_TRY(eoc_layer_theory_create(network, &inputs, network->depth, &theory));
-    const eoc_status status = eoc_layer_theory_limits(theory, network, &limits);
+    eoc_status status = eoc_layer_theory_limits(theory, network, &limits);
     if (status == EOC_OK) {
-        take_rows(theory, network, r);
+        status = take_rows(theory, network, r);
         r->point = limits.point;
         r->beta = limits.beta * network->depth / network->width;
     }

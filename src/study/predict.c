@@ -260,8 +260,7 @@ static eoc_status fill_layers(const eoc_prediction *p, const eoc_network *networ
     put(record->log_lambda_max, limits.log_lambda_max);
     put(record->jacobian_variance_per_layer, limits.jacobian_variance);
     put(record->beta, limits.beta * network->depth / network->width);
-    eoc_layer_theory_fill(p->layers, network, layout->layers, layout->num_layers, rows);
-    return EOC_OK;
+    return eoc_layer_theory_fill(p->layers, network, layout->layers, layout->num_layers, rows);
 }
 
 /* Of the Jacobian: known of independent and of orthogonal square weights. */
@@ -311,7 +310,7 @@ static eoc_status fill_space(const eoc_prediction *p, const eoc_network *network
     } else {
         EOC_TRY(eoc_space_prediction_fill(p->space, network, layout, rows, &partial));
     }
-    eoc_space_prediction_fill_space(p->space, network, layout, c, record, &partial);
+    EOC_TRY(eoc_space_prediction_fill_space(p->space, network, layout, c, record, &partial));
     const eoc_mean_field point = {.chi_q = record->chi_q ? *record->chi_q : NAN,
                                   .chi_c = record->chi_c ? *record->chi_c : NAN};
     eoc_prediction_fill_modes(network, &point, layout, record, &partial);
@@ -328,7 +327,7 @@ static eoc_status fill_curves(const eoc_prediction *p, const eoc_network *networ
     eoc_curve_rows rows = rows_of(record);
     rows.c = c;
     *record->theory_status = 0;
-    rows.log_jacobian_m1 = rows.log_jacobian_m2 = NAN;
+    rows.log_jacobian_m1 = rows.log_jacobian_m2 = rows.mean_gradient_c = NAN;
     if (p->in_theory) {
         EOC_TRY(fill_limits(p, network, record));
     }
@@ -343,6 +342,11 @@ static eoc_status fill_curves(const eoc_prediction *p, const eoc_network *networ
     }
     put(record->log_jacobian_m1, rows.log_jacobian_m1);
     put(record->log_jacobian_m2, rows.log_jacobian_m2);
+    if (record->gradient_correlation && isnan(*record->gradient_correlation)) { /* of gates nothing is known */
+        *record->gradient_correlation = rows.mean_gradient_c;
+        const bool unknown = isnan(rows.mean_gradient_c) && p->inputs.kind->pairs(&p->inputs, NULL) > 0;
+        *record->theory_status |= unknown ? EOC_THEORY_PARTIAL : 0;
+    }
     return EOC_OK;
 }
 

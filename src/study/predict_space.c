@@ -218,30 +218,39 @@ eoc_status eoc_space_prediction_fill(const eoc_space_prediction *p, const eoc_ne
 
 /* -- rows over space -- */
 
-/* Correlation of two positions at a layer; `inputs` is that of inputs 0 and 1. */
-static double correlation_apart(const eoc_space_prediction *p, const eoc_network *network, int layer, double inputs)
+/* Correlation c (num_layers) of two positions at `layers`; `inputs` is that of inputs 0 and 1. */
+static eoc_status fill_correlation_apart(const eoc_space_prediction *p, const eoc_network *network, const int *layers,
+                                         int num_layers, const double *inputs, double *c)
 {
-    double c = inputs;
-    eoc_curve_rows rows = {.c = &c};
-    if (p->apart) {
-        eoc_curves_fill(p->apart, network->depth, &layer, 1, -1.0, &rows);
-    } else if (p->layers_apart) {
-        eoc_layer_theory_fill(p->layers_apart, network, &layer, 1, &rows);
+    eoc_curve_rows rows = {.c = c};
+    for (int k = 0; k < num_layers; k++) {
+        c[k] = inputs[k];
     }
-    return p->positions > 1 || isnan(c) ? c : 0.0;
+    if (p->apart) {
+        eoc_curves_fill(p->apart, network->depth, layers, num_layers, -1.0, &rows);
+    } else if (p->layers_apart) {
+        EOC_TRY(eoc_layer_theory_fill(p->layers_apart, network, layers, num_layers, &rows));
+    }
+    for (int k = 0; k < num_layers; k++) {
+        c[k] = p->positions > 1 || isnan(c[k]) ? c[k] : 0.0;
+    }
+    return EOC_OK;
 }
 
 /*
  * All positions alike, any two of them with correlation c: their power is (1 - c)/positions in every mode, and c more
  * in that of k = 0.
  */
-static void fill_alike(const eoc_space_prediction *p, const eoc_network *network, const eoc_layout *layout,
-                       const double *inputs, eoc_point_record *record)
+static eoc_status fill_alike(const eoc_space_prediction *p, const eoc_network *network, const eoc_layout *layout,
+                             const double *inputs, eoc_point_record *record)
 {
     const size_t stride = (size_t)layout->num_positions, positions = (size_t)p->positions;
-    for (int k = 0; k < layout->num_layers && layout->layers[k] <= network->depth; k++) {
+    double *const apart = malloc(sizeof *apart * (size_t)(layout->num_layers + 1));
+    EOC_REQUIRE(apart, EOC_ERR_NOMEM, "out of memory for theory of %d layers", layout->num_layers);
+    const eoc_status status = fill_correlation_apart(p, network, layout->layers, layout->num_layers, inputs, apart);
+    for (int k = 0; status == EOC_OK && k < layout->num_layers && layout->layers[k] <= network->depth; k++) {
         const size_t at = (size_t)k * stride;
-        const double c = correlation_apart(p, network, layout->layers[k], inputs[k]);
+        const double c = apart[k];
         for (size_t i = 0; i < positions && !isnan(c); i++) {
             record->position_q[at + i] = 1.0;
             record->position_c[at + i] = inputs[k];
@@ -249,22 +258,27 @@ static void fill_alike(const eoc_space_prediction *p, const eoc_network *network
             record->spatial_correlation[at + i] = i ? c : 1.0;
         }
     }
+    free(apart);
+    return status;
 }
 
-void eoc_space_prediction_fill_space(const eoc_space_prediction *p, const eoc_network *network,
-                                     const eoc_layout *layout, const double *c, eoc_point_record *record, bool *partial)
+eoc_status eoc_space_prediction_fill_space(const eoc_space_prediction *p, const eoc_network *network,
+                                           const eoc_layout *layout, const double *c, eoc_point_record *record,
+                                           bool *partial)
 {
     if (!record->position_q) {
-        return;
+        return EOC_OK;
     }
     if (!p->differs) {
-        fill_alike(p, network, layout, c, record);
-    } else if (p->curves) {
+        return fill_alike(p, network, layout, c, record);
+    }
+    if (p->curves) {
         const eoc_spatial_curve_rows rows = {(size_t)layout->num_positions, record->position_q, record->position_c,
                                              record->spatial_power, record->spatial_correlation};
         eoc_spatial_curves_fill_space(p->curves, network->depth, layout->layers, layout->num_layers, &rows);
         *partial = *partial || isnan(record->spatial_power[0]);
     }
+    return EOC_OK;
 }
 
 /* -- modes -- */

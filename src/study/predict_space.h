@@ -31,9 +31,9 @@ eoc_status eoc_space_prediction_fill(const eoc_space_prediction *prediction, con
                                      const eoc_layout *layout, eoc_curve_rows *rows, bool *partial);
 
 /** The rows over space; `c` (num_layers) is the correlation of inputs 0 and 1 in the layers. */
-void eoc_space_prediction_fill_space(const eoc_space_prediction *prediction, const eoc_network *network,
-                                     const eoc_layout *layout, const double *c, eoc_point_record *record,
-                                     bool *partial);
+eoc_status eoc_space_prediction_fill_space(const eoc_space_prediction *prediction, const eoc_network *network,
+                                           const eoc_layout *layout, const double *c, eoc_point_record *record,
+                                           bool *partial);
 
 /** The averaging operator's modes at a point. */
 void eoc_prediction_fill_modes(const eoc_network *network, const eoc_mean_field *point, const eoc_layout *layout,

@@ -126,12 +126,14 @@ static const eoc_variable variables[] = {
      .long_name = "mean-field covariance of z(p) and z(p + d), mean over positions and inputs, over that at d = 0"},
     {"theory", "gradient_correlation", POINT(gradient_correlation), NUMBER,
      .long_name =
-         "exact mean field of probe/gradient_correlation, for relu: falls as a power of depth where c goes to 1 "
-         "and the gates of two inputs become alike; behind a batch's normalization of independent inputs alone",
+         "exact mean field of probe/gradient_correlation: of relu falls as a power of depth where c goes to 1 and the "
+         "gates of two inputs become alike; along an interval of plain and pre-activation relu networks alone, behind "
+         "a batch's normalization of relu and independent inputs alone",
      CORRELATION},
     {"theory", "independent_gradient_correlation", POINT(independent_gradient_correlation), NUMBER,
      .long_name =
-         "estimate of it by Balduzzi et al. 2017, as if the gates of two inputs were independent in every layer: "
+         "estimate of it by Balduzzi et al. 2017, as if the gates of two inputs of a relu network were independent in "
+         "every layer: "
          "1/2^L, residual (3/4)^(L-1), batch-normalized residual 1/sqrt(L); far below the exact one where c goes "
          "to 1",
      CORRELATION},

@@ -169,14 +169,15 @@ static void step_back(const batch_curves *c, int block, gradient *g)
     }
 }
 
-static void fill(const void *curves, int depth, const int *layers, int num_layers, eoc_law_s_1 s_1,
-                 eoc_curve_rows *rows)
+static eoc_status fill(const void *curves, const eoc_network *network, const int *layers, int num_layers,
+                       eoc_law_s_1 s_1, eoc_curve_rows *rows)
 {
     (void)s_1;
     const batch_curves *c = curves;
-    gradient g = gradient_at_top(c, depth);
+    gradient g = gradient_at_top(c, network->depth);
+    rows->mean_gradient_c = NAN;
     int k = num_layers - 1;
-    for (int l = depth; l >= 1; l--) {
+    for (int l = network->depth; l >= 1; l--) {
         const batch_layer *here = &c->layers[l];
         const double own = ((c->inputs - 1.0) * g.rest + g.mean) / c->inputs;
         if (k >= 0 && layers[k] == l) {
@@ -196,6 +197,7 @@ static void fill(const void *curves, int depth, const int *layers, int num_layer
             step_back(c, l, &g);
         }
     }
+    return EOC_OK;
 }
 
 /* -- limits -- */

@@ -351,6 +351,17 @@ static void fill_lengths(const eoc_curves *curves, int depth, int layer, int k, 
     }
 }
 
+static double gradient_cosine(const eoc_curves *curves, int depth, int layer, size_t p)
+{
+    const size_t layers = (size_t)curves->max_depth + 1;
+    const eoc_theory_pair *pair = &curves->pairs[p];
+    const signed_log cross = gradient_product(curves, curves->pair_slopes + p * layers, layer, depth);
+    const signed_log a = gradient_product(curves, curves->slopes + (size_t)pair->a * layers, layer, depth);
+    const signed_log b = gradient_product(curves, curves->slopes + (size_t)pair->b * layers, layer, depth);
+    const bool known = a.sign && b.sign && a.log_size > -INFINITY && b.log_size > -INFINITY;
+    return known ? cross.sign * exp(cross.log_size - 0.5 * (a.log_size + b.log_size)) : NAN;
+}
+
 static void fill_correlations(const eoc_curves *curves, int depth, int layer, int k, eoc_curve_rows *rows)
 {
     const double one_minus_c = curves->num_pairs > 0 ? curves->one_minus_c[layer] : NAN;
@@ -360,20 +371,19 @@ static void fill_correlations(const eoc_curves *curves, int depth, int layer, in
     if (rows->one_minus_c) {
         rows->one_minus_c[k] = one_minus_c;
     }
-    if (!rows->gradient_c) {
-        return;
+    if (rows->gradient_c) {
+        rows->gradient_c[k] = curves->num_pairs > 0 ? gradient_cosine(curves, depth, layer, 0) : NAN;
     }
-    rows->gradient_c[k] = NAN;
-    if (curves->num_pairs > 0) {
-        const size_t layers = (size_t)curves->max_depth + 1;
-        const eoc_theory_pair *pair = &curves->pairs[0];
-        const signed_log cross = gradient_product(curves, curves->pair_slopes, layer, depth);
-        const signed_log a = gradient_product(curves, curves->slopes + (size_t)pair->a * layers, layer, depth);
-        const signed_log b = gradient_product(curves, curves->slopes + (size_t)pair->b * layers, layer, depth);
-        if (a.sign && b.sign && a.log_size > -INFINITY && b.log_size > -INFINITY) {
-            rows->gradient_c[k] = cross.sign * exp(cross.log_size - 0.5 * (a.log_size + b.log_size));
-        }
+}
+
+static double mean_gradient_cosine(const eoc_curves *curves, int depth)
+{
+    double sum = 0.0, total = 0.0;
+    for (size_t p = 0; p < (size_t)curves->num_pairs; p++) {
+        sum += curves->pairs[p].count * gradient_cosine(curves, depth, 1, p);
+        total += curves->pairs[p].count;
     }
+    return total > 0.0 ? sum / total : NAN;
 }
 
 /* sum over ordered pairs of inputs of (dE_a/dz^l . dE_b/dz^l) (h_a^(l-1) . h_b^(l-1)), each per unit. */
@@ -436,5 +446,6 @@ void eoc_curves_fill(const eoc_curves *curves, int depth, const int *layers, int
             rows->log_weight_gradient_q[k] = log_weight_gradient(curves, depth, layers[k]);
         }
     }
+    rows->mean_gradient_c = mean_gradient_cosine(curves, depth);
     fill_jacobian(curves, depth, s_1, rows);
 }

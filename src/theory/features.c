@@ -217,3 +217,13 @@ void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, double *one_
     }
     eoc_pair_fill(map->e, m, m, one_minus_c, one_minus_feature_c, dphi_dphi);
 }
+
+eoc_expectations *eoc_feature_map_expectations(eoc_feature_map *map)
+{
+    return map->e;
+}
+
+const eoc_moments *eoc_feature_map_moments(const eoc_feature_map *map)
+{
+    return &map->m;
+}

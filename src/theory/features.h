@@ -30,4 +30,8 @@ double eoc_feature_map_mean(eoc_feature_map *map);
 /* 1 - E[phi(u1) phi(u2)]/E[phi^2] and E[dphi(u1) dphi(u2)] there, of cosine 1 - one_minus_c. */
 void eoc_feature_map_pair(eoc_feature_map *map, double one_minus_c, double *one_minus_feature_c, double *dphi_dphi);
 
+/* What is behind a map without a shift, for other expectations at the variance it was asked for last. */
+eoc_expectations *eoc_feature_map_expectations(eoc_feature_map *map);
+const eoc_moments *eoc_feature_map_moments(const eoc_feature_map *map);
+
 #endif

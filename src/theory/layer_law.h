@@ -42,8 +42,9 @@ typedef struct {
     bool (*covers)(const eoc_network *network, const eoc_block *block);
     eoc_status (*create)(const eoc_layer_law *law, const eoc_theory_inputs *inputs, int max_depth, void **curves);
     void (*destroy)(void *curves);
-    void (*fill)(const void *curves, int depth, const int *layers, int num_layers, eoc_law_s_1 s_1,
-                 eoc_curve_rows *rows);
+    /** Layers ascend, and are within the network's depth. */
+    eoc_status (*fill)(const void *curves, const eoc_network *network, const int *layers, int num_layers,
+                       eoc_law_s_1 s_1, eoc_curve_rows *rows);
     /** Growth a layer of m_2/m_1^2 at the limit goes into *jacobian_variance. */
     eoc_status (*limits)(const eoc_layer_law *law, double input_variance, int num_inputs, eoc_law_s_1 s_1,
                          eoc_mean_field *point, double *jacobian_variance);

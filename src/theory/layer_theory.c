@@ -149,8 +149,8 @@ static void blank(int layer_index, eoc_curve_rows *rows)
     }
 }
 
-void eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *network, const int *layers,
-                           int num_layers, eoc_curve_rows *rows)
+eoc_status eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *network, const int *layers,
+                                 int num_layers, eoc_curve_rows *rows)
 {
     int within = 0;
     while (within < num_layers && layers[within] <= network->depth) {
@@ -159,7 +159,7 @@ void eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *ne
     for (int k = within; k < num_layers; k++) {
         blank(k, rows);
     }
-    theory->row->fill(theory->curves, network->depth, layers, within, eoc_layer_law_s_1(&theory->law, network), rows);
+    return theory->row->fill(theory->curves, network, layers, within, eoc_layer_law_s_1(&theory->law, network), rows);
 }
 
 /* -- limits -- */

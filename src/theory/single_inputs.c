@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "single_inputs.h"
 
+#include "outlier.h"
 #include "products.h"
 
 #include <assert.h>
@@ -81,17 +82,19 @@ typedef struct {
     eoc_layer_law law;
     int max_depth, num_pairs;
     double num_inputs, log_input_variance;
-    eoc_theory_pair *pairs;   /* (num_pairs) */
-    double *log_q;            /* (layer) */
-    double *one_minus_c;      /* (num_pairs, layer) */
-    product *growth;          /* (layer): of squared gradients through blocks up to l */
-    product *pair_growth;     /* (num_pairs, layer): of products of two gradients */
-    double *top;              /* (layer): log of the square of dE/dz^L by the read-out's, with phi on top */
-    double *pair_top;         /* (num_pairs, layer): the product of two in units of it */
-    double *weight;           /* (layer): log of gradient^2 feature^2 of W^l by that of z^l */
-    double *pair_weight;      /* (num_pairs, layer): the product of two in units of it */
-    double *excess, *spreads; /* (layer): of m_2/m_1^2, without and times the s_1 of a block */
-    double *top_excess;       /* (layer) */
+    eoc_theory_pair *pairs;     /* (num_pairs) */
+    double *log_q;              /* (layer) */
+    double *one_minus_c;        /* (num_pairs, layer) */
+    product *growth;            /* (layer): of squared gradients through blocks up to l */
+    product *pair_growth;       /* (num_pairs, layer): of products of two gradients */
+    double *top;                /* (layer): log of the square of dE/dz^L by the read-out's, with phi on top */
+    double *pair_top;           /* (num_pairs, layer): the product of two in units of it */
+    double *weight;             /* (layer): log of gradient^2 feature^2 of W^l by that of z^l */
+    double *pair_weight;        /* (num_pairs, layer): the product of two in units of it */
+    double *excess, *spreads;   /* (layer): of m_2/m_1^2, without and times the s_1 of a block */
+    double *top_excess;         /* (layer) */
+    double *mean;               /* (layer): of z by the root of its mean square */
+    eoc_outlier_layer *outlier; /* (1 + num_pairs, layer), one input first; NULL: there is none */
 } single_curves;
 
 typedef struct {
@@ -115,29 +118,31 @@ static void destroy(void *made)
         free(c->pairs);
         free(c->log_q);
         free(c->growth);
+        free(c->outlier);
         free(c);
     }
 }
 
-static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, single_curves **made)
+static eoc_status allocate(const eoc_theory_inputs *inputs, int max_depth, bool has_outlier, single_curves **made)
 {
     single_curves *c = calloc(1, sizeof *c);
     EOC_REQUIRE(c, EOC_ERR_NOMEM, "no memory for curves");
     const size_t layers = (size_t)max_depth + 1, p = (size_t)inputs->num_pairs;
     c->pairs = malloc((p + 1) * sizeof *c->pairs);
-    c->log_q = calloc((6 + 3 * p) * layers, sizeof *c->log_q);
+    c->log_q = calloc((7 + 3 * p) * layers, sizeof *c->log_q);
     c->growth = calloc((1 + p) * layers, sizeof *c->growth);
-    if (!c->pairs || !c->log_q || !c->growth) {
+    c->outlier = has_outlier ? calloc((1 + p) * layers, sizeof *c->outlier) : NULL;
+    if (!c->pairs || !c->log_q || !c->growth || (has_outlier && !c->outlier)) {
         destroy(c);
         return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers and %d pairs", max_depth, inputs->num_pairs);
     }
-    double **const single[] = {&c->top, &c->weight, &c->excess, &c->spreads, &c->top_excess};
+    double **const single[] = {&c->top, &c->weight, &c->excess, &c->spreads, &c->top_excess, &c->mean};
     double **const paired[] = {&c->one_minus_c, &c->pair_top, &c->pair_weight};
     double *next = c->log_q + layers;
-    for (size_t i = 0; i < 5; i++, next += layers) {
+    for (size_t i = 0; i < sizeof single / sizeof single[0]; i++, next += layers) {
         *single[i] = next;
     }
-    for (size_t i = 0; i < 3; i++, next += p * layers) {
+    for (size_t i = 0; i < sizeof paired / sizeof paired[0]; i++, next += p * layers) {
         *paired[i] = next;
     }
     c->pair_growth = c->growth + layers;
@@ -208,6 +213,42 @@ static void note_features(iteration *it, int layer)
     }
 }
 
+/* One input, or, from 0 on, a pair of them. */
+static eoc_outlier_signal outlier_signal(const single_curves *c, int pair, int layer)
+{
+    const double one_minus_c =
+        pair < 0 ? 0.0 : c->one_minus_c[(size_t)pair * ((size_t)c->max_depth + 1) + (size_t)layer];
+    return (eoc_outlier_signal){.log_q = c->log_q[layer],
+                                .mean = c->mean[layer],
+                                .plus = sqrt(fmax(0.0, 0.5 * (2.0 - one_minus_c))),
+                                .minus = sqrt(fmax(0.0, 0.5 * one_minus_c))};
+}
+
+/* What leads to layer 1 (nothing), or from the layer before to `layer`, of which `it` sees the features. */
+static void note_outlier(iteration *it, int layer)
+{
+    const single_curves *c = it->curves;
+    const size_t layers = (size_t)c->max_depth + 1;
+    for (int p = -1; p < c->num_pairs; p++) {
+        eoc_outlier_layer *out = &c->outlier[(size_t)(p + 1) * layers + (size_t)layer];
+        const eoc_outlier_signal here = outlier_signal(c, p, layer);
+        if (layer == 1) {
+            eoc_outlier_layer_begin(&here, out);
+            continue;
+        }
+        const eoc_outlier_signal before = outlier_signal(c, p, layer - 1);
+        const double keep = c->law.block.keep;
+        eoc_tilts tilts;
+        if (p < 0) {
+            eoc_tilts_of_one(it->passed, keep, &tilts);
+        } else {
+            const double one_minus_c = c->one_minus_c[(size_t)p * layers + (size_t)layer - 1];
+            eoc_tilts_of_pair(it->passed, one_minus_c * it->sight.share_before, keep, &tilts);
+        }
+        eoc_outlier_layer_fill(&c->law, &it->sight, &tilts, &before, &here, out);
+    }
+}
+
 /* From `layer` to the next one. */
 static void step(iteration *it, int layer)
 {
@@ -245,13 +286,17 @@ static void step(iteration *it, int layer)
         }
     }
     it->stream = stream;
+    c->mean[next] = stream.mean;
+    if (c->outlier) {
+        note_outlier(it, layer + 1);
+    }
 }
 
 static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inputs, int max_depth, void **made)
 {
     assert(inputs->num_variances == 1 && max_depth >= 1);
     single_curves *c = NULL;
-    EOC_TRY(allocate(inputs, max_depth, &c));
+    EOC_TRY(allocate(inputs, max_depth, eoc_layer_law_has_outlier(law), &c));
     c->law = *law;
     iteration it = {.curves = c};
     const double shift = law->block.norm.rule == EOC_NORM_NONE ? 0.0 : law->block.norm.beta;
@@ -266,6 +311,9 @@ static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inpu
     if (status == EOC_OK) {
         it.pair_slope = it.pair_feature + inputs->num_pairs + 1;
         step_first(&it);
+        if (c->outlier) {
+            note_outlier(&it, 1);
+        }
         for (int layer = 1; layer <= max_depth; layer++) {
             eoc_sight_fill(law, it.passed, &it.stream, &it.sight);
             note_features(&it, layer);
@@ -289,43 +337,169 @@ static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inpu
 
 /* -- rows -- */
 
-/* log of E[(dE/dz^layer)^2] for v ~ N(0, I) on h^depth */
-static signed_log gradient(const single_curves *c, int layer, int depth)
+/* A way back from the top of a network, layer by layer. */
+typedef struct {
+    const single_curves *curves;
+    const eoc_network *network;
+    int layer;
+    eoc_outlier_gauge *gauges; /* (1 + num_pairs), one input first; NULL: there is no outlier */
+} descent;
+
+static eoc_status descent_begin(const single_curves *c, const eoc_network *network, eoc_law_s_1 s_1, descent *d)
 {
-    signed_log g = range_product(c->growth[depth], c->growth[layer]);
-    g.log_size += c->law.block.phi_on_top ? c->top[depth] : 0.0;
-    return g;
+    *d = (descent){.curves = c, .network = network, .layer = network->depth};
+    if (!c->outlier) {
+        return EOC_OK;
+    }
+    const size_t streams = (size_t)c->num_pairs + 1;
+    d->gauges = malloc(sizeof *d->gauges * streams);
+    EOC_REQUIRE(d->gauges, EOC_ERR_NOMEM, "no memory for curves of %d pairs", c->num_pairs);
+    for (size_t i = 0; i < streams; i++) {
+        d->gauges[i] = eoc_outlier_gauge_begin(network->width, s_1.block);
+    }
+    return EOC_OK;
+}
+
+static void descend(descent *d, int layer)
+{
+    const size_t layers = (size_t)d->curves->max_depth + 1;
+    for (; d->layer > layer; d->layer--) {
+        for (size_t i = 0; d->gauges && i <= (size_t)d->curves->num_pairs; i++) {
+            eoc_outlier_gauge_back(&d->curves->outlier[i * layers + (size_t)d->layer], &d->gauges[i]);
+        }
+    }
+}
+
+/* Of the positions of an image each has its outlier, and their sum is another one: beyond what it may weigh in a
+ * network without space nothing is known. */
+static const double NEGLIGIBLE = 1e-2;
+
+static signed_log with_outlier(const descent *d, signed_log rest, signed_log all)
+{
+    if (eoc_network_positions(d->network) == 1) {
+        return all;
+    }
+    const double by_rest = rest.sign * all.sign * exp(all.log_size - rest.log_size);
+    return fabs(by_rest - 1.0) < NEGLIGIBLE ? rest : (signed_log){.log_size = NAN, .sign = 1};
+}
+
+static signed_log times_size(signed_log value, double log_size)
+{
+    return (signed_log){.log_size = value.log_size + log_size, .sign = value.sign};
+}
+
+static signed_log times_value(signed_log value, double factor)
+{
+    return (signed_log){.log_size = value.log_size + log(fabs(factor)),
+                        .sign = value.sign * ((factor > 0.0) - (factor < 0.0))};
+}
+
+/* log of E[(dE/dz^l)^2], l the layer of the descent, for v ~ N(0, I) on h^depth */
+static signed_log gradient(const descent *d)
+{
+    const single_curves *c = d->curves;
+    const int depth = d->network->depth;
+    const signed_log g = range_product(c->growth[depth], c->growth[d->layer]);
+    if (d->gauges) {
+        return with_outlier(d, g, eoc_outlier_gauge_of(&d->gauges[0], 1.0, &c->outlier[d->layer].unit));
+    }
+    return times_size(g, c->law.block.phi_on_top ? c->top[depth] : 0.0);
 }
 
 /* The same of two inputs. */
-static signed_log pair_gradient(const single_curves *c, int pair, int layer, int depth)
+static signed_log pair_gradient(const descent *d, int pair)
 {
-    const size_t row = (size_t)pair * ((size_t)c->max_depth + 1);
-    signed_log g = range_product(c->pair_growth[row + (size_t)depth], c->pair_growth[row + (size_t)layer]);
-    if (c->law.block.phi_on_top) {
-        const double cosine = c->pair_top[row + (size_t)depth];
-        g.log_size += c->top[depth] + log(fabs(cosine));
-        g.sign = cosine > 0.0 ? g.sign : cosine < 0.0 ? -g.sign : 0;
+    const single_curves *c = d->curves;
+    const size_t layers = (size_t)c->max_depth + 1, row = (size_t)pair * layers, top = row + (size_t)d->network->depth;
+    const signed_log g = range_product(c->pair_growth[top], c->pair_growth[row + (size_t)d->layer]);
+    if (d->gauges) {
+        const eoc_outlier_layer *here = &c->outlier[((size_t)pair + 1) * layers + (size_t)d->layer];
+        return with_outlier(d, g, eoc_outlier_gauge_of(&d->gauges[pair + 1], 1.0, &here->unit));
     }
-    return g;
+    if (!c->law.block.phi_on_top) {
+        return g;
+    }
+    return times_value(times_size(g, c->top[d->network->depth]), c->pair_top[top]);
 }
 
-static double log_weight_gradient(const single_curves *c, int layer, int depth)
+/* Where a tangent leans on a signal it does so behind phi' too, in layers from 2 on. */
+static signed_log weight_gradient_with_outlier(const descent *d, int pair, signed_log rest)
 {
-    const size_t layers = (size_t)c->max_depth + 1;
-    log_sum total = EMPTY_SUM;
-    const signed_log g = gradient(c, layer, depth);
-    if (g.sign && c->weight[layer] > -INFINITY) {
-        add_term(&total, g.log_size + c->weight[layer], c->num_inputs);
+    const single_curves *c = d->curves;
+    const size_t row = (size_t)(pair + 1) * ((size_t)c->max_depth + 1), before = (size_t)d->layer - 1;
+    const double one_minus_c = pair < 0 ? 0.0 : c->one_minus_c[(size_t)pair * ((size_t)c->max_depth + 1) + before];
+    if (c->log_q[before] == -INFINITY) {
+        return (signed_log){.sign = 0};
     }
-    for (int p = 0; p < c->num_pairs; p++) {
-        const signed_log cross = pair_gradient(c, p, layer, depth);
-        const double cosine = c->pair_weight[(size_t)p * layers + (size_t)layer];
-        if (cross.sign && c->weight[layer] > -INFINITY && !isnan(cosine)) {
-            add_term(&total, cross.log_size + c->weight[layer], cross.sign * c->pairs[p].count * cosine);
+    if (isnan(one_minus_c)) {
+        return (signed_log){.log_size = NAN, .sign = 1};
+    }
+    const eoc_outlier_layer *here = &c->outlier[row + before + 1];
+    const signed_log all = eoc_outlier_gauge_of(&d->gauges[pair + 1], here->weight_size, &here->weight);
+    return with_outlier(d, rest, times_value(times_size(all, c->log_q[before]), 1.0 - one_minus_c));
+}
+
+/* E[(dE/dW_ij)^2] of one input, or, from 0 on, the product of two. */
+static signed_log weight_gradient(const descent *d, int pair)
+{
+    const single_curves *c = d->curves;
+    const size_t at = (size_t)d->layer;
+    const double cosine = pair < 0 ? 1.0 : c->pair_weight[(size_t)pair * ((size_t)c->max_depth + 1) + at];
+    const signed_log g = times_size(pair < 0 ? gradient(d) : pair_gradient(d, pair), c->weight[at]);
+    const bool nothing = isnan(cosine) || c->weight[at] == -INFINITY;
+    const signed_log rest = nothing ? (signed_log){.sign = 0} : times_value(g, cosine);
+    return d->gauges && at > 1 ? weight_gradient_with_outlier(d, pair, rest) : rest;
+}
+
+static double log_weight_gradient(const descent *d)
+{
+    const single_curves *c = d->curves;
+    log_sum total = EMPTY_SUM;
+    for (int p = -1; p < c->num_pairs; p++) {
+        const signed_log g = weight_gradient(d, p);
+        if (g.sign && isnan(g.log_size)) {
+            return NAN;
+        }
+        if (g.sign) {
+            add_term(&total, g.log_size, g.sign * (p < 0 ? c->num_inputs : c->pairs[p].count));
         }
     }
     return log_of_sum(&total);
+}
+
+static double gradient_cosine(const descent *d, int pair)
+{
+    const signed_log g = gradient(d), cross = pair_gradient(d, pair);
+    if (!g.sign || g.log_size == -INFINITY) {
+        return NAN;
+    }
+    return cross.sign ? cross.sign * exp(cross.log_size - g.log_size) : 0.0;
+}
+
+static double mean_gradient_cosine(const descent *d)
+{
+    const single_curves *c = d->curves;
+    double sum = 0.0, total = 0.0;
+    for (int p = 0; p < c->num_pairs; p++) {
+        sum += c->pairs[p].count * gradient_cosine(d, p);
+        total += c->pairs[p].count;
+    }
+    return total > 0.0 ? sum / total : NAN;
+}
+
+/* Of dh^L/dx by dh^L/dz^1: W^1 leans on the input as the blocks do on the stream. */
+static double log_jacobian_m1(const descent *d, eoc_law_s_1 s_1)
+{
+    const single_curves *c = d->curves;
+    signed_log first = gradient(d);
+    if (d->gauges) {
+        const double share = 1.0 - exp(log(c->law.bias) - c->log_q[1]);
+        const double wider = (double)d->network->width / d->network->architecture.kind->width(d->network, 0);
+        const eoc_overlaps lifted = {.plus = 1.0 + share * (wider - 1.0 - s_1.lift), .one = 1.0};
+        first = with_outlier(d, range_product(c->growth[d->network->depth], c->growth[1]),
+                             eoc_outlier_gauge_of(&d->gauges[0], 1.0, &lifted));
+    }
+    return first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
 }
 
 static void put(double *row, int k, double value)
@@ -335,39 +509,59 @@ static void put(double *row, int k, double value)
     }
 }
 
-static void fill(const void *curves, int depth, const int *layers, int num_layers, eoc_law_s_1 s_1,
-                 eoc_curve_rows *rows)
+static void put_layer(const descent *d, int k, eoc_curve_rows *rows)
+{
+    const single_curves *c = d->curves;
+    const int l = d->layer;
+    const signed_log g = gradient(d);
+    put(rows->log_q, k, c->log_q[l]);
+    put(rows->one_minus_c, k, c->num_pairs ? c->one_minus_c[l] : NAN);
+    put(rows->c, k, c->num_pairs ? 1.0 - c->one_minus_c[l] : NAN);
+    put(rows->log_gradient_q, k, g.sign ? g.log_size : -INFINITY);
+    put(rows->gradient_c, k, c->num_pairs ? gradient_cosine(d, 0) : NAN);
+    if (rows->log_weight_gradient_q) {
+        rows->log_weight_gradient_q[k] = log_weight_gradient(d);
+    }
+}
+
+/* The outlier is one singular value: of m_1 it has a share, N times that share's square of m_2/m_1^2. */
+static double log_jacobian_m2(const descent *d, eoc_law_s_1 s_1, double log_m1)
+{
+    const single_curves *c = d->curves;
+    const int depth = d->network->depth;
+    if (depth > 1 && !eoc_layer_law_slopes_are_free(&c->law)) {
+        return NAN;
+    }
+    if (log_m1 == -INFINITY) {
+        return -INFINITY;
+    }
+    const double top = c->law.block.phi_on_top ? c->top_excess[depth] : 0.0;
+    const double excess = c->excess[depth] - s_1.lift - s_1.block * c->spreads[depth] + top;
+    if (!d->gauges) {
+        return 2.0 * log_m1 + log1p(excess);
+    }
+    const double rest = exp(log(c->law.lift) + range_product(c->growth[depth], c->growth[1]).log_size - log_m1);
+    const double share = 1.0 - rest;
+    return 2.0 * log_m1 + log(rest * rest * (1.0 + excess) + 2.0 * rest * share + d->network->width * share * share);
+}
+
+static eoc_status fill(const void *curves, const eoc_network *network, const int *layers, int num_layers,
+                       eoc_law_s_1 s_1, eoc_curve_rows *rows)
 {
     const single_curves *c = curves;
-    assert(depth >= 1 && depth <= c->max_depth);
-    for (int k = 0; k < num_layers; k++) {
-        const int l = layers[k];
-        const signed_log g = gradient(c, l, depth);
-        put(rows->log_q, k, c->log_q[l]);
-        put(rows->one_minus_c, k, c->num_pairs ? c->one_minus_c[l] : NAN);
-        put(rows->c, k, c->num_pairs ? 1.0 - c->one_minus_c[l] : NAN);
-        put(rows->log_gradient_q, k, g.sign ? g.log_size : -INFINITY);
-        if (rows->gradient_c) {
-            rows->gradient_c[k] = NAN;
-            if (c->num_pairs && g.sign && g.log_size > -INFINITY) {
-                const signed_log cross = pair_gradient(c, 0, l, depth);
-                rows->gradient_c[k] = cross.sign ? cross.sign * exp(cross.log_size - g.log_size) : 0.0;
-            }
-        }
-        if (rows->log_weight_gradient_q) {
-            rows->log_weight_gradient_q[k] = log_weight_gradient(c, l, depth);
-        }
+    assert(network->depth >= 1 && network->depth <= c->max_depth);
+    descent d;
+    EOC_TRY(descent_begin(c, network, s_1, &d));
+    for (int k = num_layers - 1; k >= 0; k--) {
+        descend(&d, layers[k]);
+        put_layer(&d, k, rows);
     }
-    const signed_log first = gradient(c, 1, depth);
-    rows->log_jacobian_m1 = first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
-    rows->log_jacobian_m2 = -INFINITY;
-    if (depth > 1 && !eoc_layer_law_slopes_are_free(&c->law)) {
-        rows->log_jacobian_m2 = NAN;
-    } else if (rows->log_jacobian_m1 > -INFINITY) {
-        const double top = c->law.block.phi_on_top ? c->top_excess[depth] : 0.0;
-        rows->log_jacobian_m2 =
-            2.0 * rows->log_jacobian_m1 + log1p(c->excess[depth] - s_1.lift - s_1.block * c->spreads[depth] + top);
-    }
+    descend(&d, 1);
+    rows->mean_gradient_c = mean_gradient_cosine(&d);
+    rows->log_jacobian_m1 = log_jacobian_m1(&d, s_1);
+    rows->log_jacobian_m2 = log_jacobian_m2(&d, s_1, rows->log_jacobian_m1);
+    free(d.gauges);
+    return EOC_OK;
 }
 
 const eoc_layer_theory_row eoc_theory_of_single_inputs = {

@@ -89,6 +89,7 @@ static void is_the_general_theory(void **state)
                 eoc_curve_rows rows = {.gradient_c = &gradient_c};
                 eoc_curves_fill(curves, depth, &layer, 1, -1.0, &rows);
                 CHECK_NEAR(pair_correlation("fully_connected", depth, biases[b], cosines[i]), gradient_c, 1e-9);
+                CHECK_NEAR(rows.mean_gradient_c, gradient_c, 1e-15); /* of one pair */
             }
             eoc_curves_destroy(&curves);
         }

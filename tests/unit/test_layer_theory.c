@@ -69,7 +69,7 @@ static void relu_residual_is_exponential(void **state)
     const int layers[] = {1, 2, 100, L};
     double log_q[4], log_gradient_q[4];
     eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q};
-    eoc_layer_theory_fill(theory, &n, layers, 4, &rows);
+    assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, 4, &rows), EOC_OK);
     const double growth = log(1.0 + 0.81 * 1.7 / 2.0);
     for (int k = 0; k < 4; k++) {
         CHECK_NEAR(log_q[k], log(1.7) + (layers[k] - 1) * growth, 1e-9);
@@ -121,7 +121,7 @@ static void erf_residual_maps(void **state)
             layers[l] = l + 1;
         }
         eoc_curve_rows rows = {.log_q = log_q, .c = c, .log_gradient_q = log_gradient_q, .gradient_c = gradient_c};
-        eoc_layer_theory_fill(theory, &n, layers, L, &rows);
+        assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, L, &rows), EOC_OK);
         eoc_layer_theory_destroy(&theory);
         const double s2 = cases[k].skip * cases[k].skip, r2 = cases[k].branch * cases[k].branch;
         const double before = cases[k].before ? w2 : 1.0, behind = cases[k].behind ? w2 : 1.0;
@@ -173,7 +173,7 @@ static void erf_residual_is_subexponential(void **state)
     const int layers[] = {1, 10000, 20000, L};
     double log_q[4], log_gradient_q[4];
     eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q};
-    eoc_layer_theory_fill(theory, &n, layers, 4, &rows);
+    assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, 4, &rows), EOC_OK);
     eoc_layer_theory_destroy(&theory);
     CHECK_RELATIVE((exp(log_q[3]) - exp(log_q[2])) / 20000.0, w2 + b2, 5e-3);
     const double a = 4.0 * w2 / (PI * sqrt(w2 + b2));
@@ -289,7 +289,7 @@ static void crelu_is_linear_or_relu(void **state)
         }
         eoc_curve_rows one = {.log_q = q[0], .c = c[0], .log_gradient_q = g[0], .log_weight_gradient_q = w[0]};
         eoc_curve_rows other = {.log_q = q[1], .c = c[1], .log_gradient_q = g[1], .log_weight_gradient_q = w[1]};
-        eoc_layer_theory_fill(theory, &n, layers, L, &one);
+        assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, L, &one), EOC_OK);
         eoc_curves_fill(plain, L, layers, L, cases[k].orthogonal == 1.0 ? 0.0 : -1.0, &other);
         /* Of two features one is active: relu's read-out and features count twice. */
         const double features = k < 2 ? 0.0 : log(2.0);
@@ -345,14 +345,14 @@ static void vanishing_below_epsilon(void **state)
     double log_q[2], log_gradient_q[2], c[2];
     const int layers[] = {DEPTH - 1, DEPTH};
     eoc_curve_rows rows = {.log_q = log_q, .log_gradient_q = log_gradient_q, .c = c};
-    eoc_layer_theory_fill(theory, &n, layers, 2, &rows);
+    assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, 2, &rows), EOC_OK);
     eoc_layer_theory_destroy(&theory);
     assert_true(limits.point.q_star == 0.0 && limits.point.status & EOC_THEORY_Q_ZERO);
     CHECK_NEAR(limits.point.c_star, c[1], 1e-9);
     const int before[] = {15, 16}; /* gradients between two layers in the middle of the network */
     eoc_curve_rows middle = {.log_gradient_q = log_gradient_q};
     theory = theory_of_batch(&n, DEPTH);
-    eoc_layer_theory_fill(theory, &n, before, 2, &middle);
+    assert_int_equal(eoc_layer_theory_fill(theory, &n, before, 2, &middle), EOC_OK);
     eoc_layer_theory_destroy(&theory);
     CHECK_RELATIVE(limits.point.chi_1, exp(log_gradient_q[0] - log_gradient_q[1]), 1e-9);
 }
@@ -402,6 +402,165 @@ static void streams_that_settle_slowly(void **state)
     }
 }
 
+/* -- the singular value outside the rest -- */
+
+/*
+ * One input, relu and no biases, where every expectation is a power of (2 pi)^(-1/2): E[t^2], E[<t, z>^2], E[<t, z> <t,
+ * 1>] and E[<t, 1>^2], all by units, of a unit vector t at a layer and what it becomes. With k = (q sigma_w^2)^(1/2), u
+ * = k e: E[phi] = k/(2 pi)^(1/2), E[phi' e] = (2 pi)^(-1/2), all else halves. Arrays begin at layer 1.
+ */
+enum { RELU_DEPTH = 18, RELU_WIDTH = 200 };
+
+static void relu_outlier(double sigma_w2, bool orthogonal, double *gradient, double *weight, double *jacobian)
+{
+    const double N = RELU_WIDTH, root = 1.0 / sqrt(2.0 * PI), missing = orthogonal ? 1.0 : 0.0;
+    double q[RELU_DEPTH], m[RELU_DEPTH];
+    q[0] = sigma_w2;
+    m[0] = 0.0;
+    for (int l = 0; l + 1 < RELU_DEPTH; l++) {
+        const double k = sqrt(q[l] * sigma_w2);
+        q[l + 1] = q[l] + 0.5 * k * k + 2.0 * m[l] * k * root;
+        m[l + 1] = m[l] + k * root;
+    }
+    for (int start = 0; start < RELU_DEPTH; start++) {
+        for (int what = 0; what < 3; what++) { /* unit vectors at z, unit vectors at u before it, J */
+            double t = 1.0, zz = q[start] / N, z1 = m[start] / N, one = 1.0 / N;
+            if (what == 1 && start > 0) {
+                const double k = sqrt(q[start - 1] * sigma_w2), before = q[start - 1], mean = m[start - 1];
+                t = 0.5;
+                zz = (0.5 * before + 2.0 * mean * k * root + 0.5 * k * k) / N;
+                z1 = (0.5 * mean + k * root) / N;
+                one = 0.5 / N;
+            } else if (what == 2) {
+                t = sigma_w2;
+                zz = (orthogonal ? 1.0 : 2.0) * sigma_w2 * q[0] / N;
+                one = sigma_w2 / N;
+            }
+            for (int l = start; l + 1 < RELU_DEPTH; l++) {
+                const double k = sqrt(q[l] * sigma_w2), lean = k / q[l]; /* W t = lean <t, z> e + what is new */
+                const double to_z = 1.0 + lean * (m[l] * root + 0.5 * k), mean = k * root, to_one = lean * root;
+                const double along_z = m[l] * root + 0.5 * k, along_one = root;
+                const double new_zz =
+                    t / N *
+                    (k * k * (0.5 - root * root) +
+                     sigma_w2 * (0.5 * q[l] + 2.0 * m[l] * k * root + 0.5 * k * k - missing * along_z * along_z));
+                const double new_z1 = t / N * sigma_w2 * (0.5 * m[l] + k * root - missing * along_z * along_one);
+                const double new_one = t / N * sigma_w2 * (0.5 - missing * along_one * along_one);
+                t = (1.0 + 0.5 * sigma_w2) * t + 2.0 * to_one * z1;
+                const double next_zz = to_z * to_z * zz + 2.0 * to_z * mean * z1 + mean * mean * one + new_zz;
+                const double next_z1 = to_z * to_one * zz + (to_z + mean * to_one) * z1 + mean * one + new_z1;
+                one = to_one * to_one * zz + 2.0 * to_one * z1 + one + new_one;
+                zz = next_zz;
+                z1 = next_z1;
+            }
+            if (what == 0) {
+                gradient[start] = t;
+            } else if (what == 1 && start > 0) {
+                weight[start] = t * q[start - 1];
+            } else if (start == 0) {
+                *jacobian = t;
+            }
+        }
+    }
+}
+
+static void relu_has_an_outlier(void **state)
+{
+    (void)state;
+    for (int orthogonal = 0; orthogonal < 2; orthogonal++) {
+        const char *initializer = orthogonal ? "orthogonal" : "gaussian";
+        eoc_network n = network_of("residual(form=reduced)", "relu", initializer, 2.0, 0.0);
+        n.depth = RELU_DEPTH;
+        n.width = RELU_WIDTH;
+        double gradient[RELU_DEPTH], weight[RELU_DEPTH], jacobian = 0.0, log_g[RELU_DEPTH], log_w[RELU_DEPTH];
+        relu_outlier(2.0, orthogonal, gradient, weight, &jacobian);
+        static const double variance = 1.0, one = 1.0;
+        const eoc_theory_inputs inputs = {.num_variances = 1, .variances = &variance, .counts = &one};
+        eoc_layer_theory *theory = NULL;
+        assert_int_equal(eoc_layer_theory_create(&n, &inputs, RELU_DEPTH, &theory), EOC_OK);
+        int layers[RELU_DEPTH];
+        for (int l = 0; l < RELU_DEPTH; l++) {
+            layers[l] = l + 1;
+        }
+        eoc_curve_rows rows = {.log_gradient_q = log_g, .log_weight_gradient_q = log_w};
+        assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, RELU_DEPTH, &rows), EOC_OK);
+        for (int l = 0; l < RELU_DEPTH; l++) {
+            CHECK_NEAR(log_g[l], log(gradient[l]), 1e-9);
+            if (l > 0) {
+                CHECK_NEAR(log_w[l], log(weight[l]), 1e-9);
+            }
+        }
+        CHECK_NEAR(rows.log_jacobian_m1, log(jacobian), 1e-9);
+        assert_true(jacobian > 5.0 * pow(2.0, RELU_DEPTH)); /* of which the rest is a small part */
+        /* As wide as can be it is not seen. */
+        n.width = 1000000000;
+        assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, RELU_DEPTH, &rows), EOC_OK);
+        CHECK_NEAR(log_g[0], (RELU_DEPTH - 1) * log(2.0), 1e-5);
+        eoc_layer_theory_destroy(&theory);
+    }
+}
+
+static void fill_pair(const eoc_network *n, double variance, double correlation, eoc_curve_rows *rows)
+{
+    const double two = 2.0;
+    const eoc_theory_pair pair = {.correlation = correlation, .count = 2.0};
+    const eoc_theory_inputs inputs = {
+        .num_variances = 1, .variances = &variance, .counts = &two, .num_pairs = 1, .pairs = &pair};
+    const int layers[] = {1, n->depth / 2};
+    eoc_layer_theory *theory = NULL;
+    assert_int_equal(eoc_layer_theory_create(n, &inputs, n->depth, &theory), EOC_OK);
+    assert_int_equal(eoc_layer_theory_fill(theory, n, layers, 2, rows), EOC_OK);
+    eoc_layer_theory_destroy(&theory);
+}
+
+/* Two inputs that are one have one gradient, of four times the square together; two that are nearly one nearly so. And
+ * where u is large softplus, gelu and elu are relu, whose expectations are other sums: within 1/u. */
+static void outlier_of_a_pair(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"relu", "leaky_relu(slope=0.2)", "gelu", "elu", "softplus", "sigmoid"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        eoc_network n = network_of("residual(form=reduced, skip=0.95, branch=0.8)", names[i], "gaussian", 1.8, 0.1);
+        double one[2], c[2], both[2];
+        eoc_curve_rows rows = {.log_gradient_q = one, .gradient_c = c, .log_weight_gradient_q = both};
+        for (int k = 0; k < 2; k++) {
+            fill_pair(&n, 1.0, k == 0 ? 1.0 : 1.0 - 1e-14, &rows);
+            CHECK_NEAR(c[0], 1.0, k == 0 ? 1e-12 : 2e-6);
+            CHECK_NEAR(c[1], 1.0, k == 0 ? 1e-12 : 2e-6);
+            CHECK_NEAR(both[0], log(4.0) + one[0], k == 0 ? 1e-12 : 2e-6); /* x has variance 1 */
+        }
+    }
+    static const char *const alike[] = {"softplus", "gelu", "elu"};
+    static const char *const spellings[] = {"residual(form=reduced)", "residual(form=reduced, keep=0.8)"};
+    for (int k = 0; k < 2; k++) {
+        double c[2], both[2], other_c[2], other_both[2];
+        const eoc_network relu = network_of(spellings[k], "relu", "gaussian", 1.8, 0.0);
+        eoc_curve_rows rows = {.gradient_c = c, .log_weight_gradient_q = both};
+        fill_pair(&relu, 1e12, -0.4, &rows);
+        for (int i = 0; i < 3; i++) {
+            const eoc_network n = network_of(spellings[k], alike[i], "gaussian", 1.8, 0.0);
+            eoc_curve_rows other = {.gradient_c = other_c, .log_weight_gradient_q = other_both};
+            fill_pair(&n, 1e12, -0.4, &other);
+            for (int j = 0; j < 2; j++) {
+                CHECK_NEAR(other_c[j], c[j], 1e-5);
+                CHECK_NEAR(other_both[j], both[j], 2e-5);
+            }
+        }
+    }
+}
+
+/* The rule of src/theory/tilts.c for pairs takes every kink of a phi that is not odd to be at 0. */
+static void kinks_without_symmetry_are_at_zero(void **state)
+{
+    (void)state;
+    for (int row = 0; row < eoc_activation_count(); row++) {
+        const eoc_activation_kind *kind = eoc_activation_row(row);
+        for (int i = 0; i < kind->num_kinks && !kind->odd; i++) {
+            CHECK_NEAR(kind->kinks[i], 0.0, 0.0);
+        }
+    }
+}
+
 static void what_is_not_covered(void **state)
 {
     (void)state;
@@ -421,12 +580,21 @@ static void what_is_not_covered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(relu_residual_is_exponential),   cmocka_unit_test(erf_residual_maps),
-        cmocka_unit_test(erf_residual_is_subexponential), cmocka_unit_test(erf_residual_limits),
-        cmocka_unit_test(dropout_has_no_critical_point),  cmocka_unit_test(layer_normalization_fixes_the_length),
-        cmocka_unit_test(crelu_is_linear_or_relu),        cmocka_unit_test(what_is_not_covered),
-        cmocka_unit_test(reduced_layers_at_the_ends),     cmocka_unit_test(streams_that_settle_slowly),
-        cmocka_unit_test(what_does_not_settle),           cmocka_unit_test(vanishing_below_epsilon),
+        cmocka_unit_test(relu_residual_is_exponential),
+        cmocka_unit_test(erf_residual_maps),
+        cmocka_unit_test(erf_residual_is_subexponential),
+        cmocka_unit_test(erf_residual_limits),
+        cmocka_unit_test(dropout_has_no_critical_point),
+        cmocka_unit_test(layer_normalization_fixes_the_length),
+        cmocka_unit_test(crelu_is_linear_or_relu),
+        cmocka_unit_test(what_is_not_covered),
+        cmocka_unit_test(reduced_layers_at_the_ends),
+        cmocka_unit_test(streams_that_settle_slowly),
+        cmocka_unit_test(what_does_not_settle),
+        cmocka_unit_test(vanishing_below_epsilon),
+        cmocka_unit_test(relu_has_an_outlier),
+        cmocka_unit_test(outlier_of_a_pair),
+        cmocka_unit_test(kinks_without_symmetry_are_at_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

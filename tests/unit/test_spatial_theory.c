@@ -299,8 +299,8 @@ static void check_uniform(const eoc_averaging *a, const char *name, double sigma
     assert_int_equal(eoc_curves_create(&act, sigma_w2, sigma_b2, &classes, DEPTH, &apart), EOC_OK);
     for (int l = 1; l <= DEPTH; l++) {
         double log_q, c, one_minus_c, log_gradient_q, gradient_c, log_weight_gradient_q, position_c;
-        eoc_curve_rows rows = {&log_q, &c, &one_minus_c, &log_gradient_q, &gradient_c, &log_weight_gradient_q,
-                               0.0,    0.0};
+        eoc_curve_rows rows = {&log_q, &c,  &one_minus_c, &log_gradient_q, &gradient_c, &log_weight_gradient_q,
+                               0.0,    0.0, 0.0};
         eoc_curves_fill(plain, DEPTH, &l, 1, -1.0, &rows);
         CHECK_NEAR(o->log_q[l - 1], log_q, 1e-12);
         CHECK_NEAR(o->c[l - 1], c, 1e-12);
