@@ -23,7 +23,8 @@
  * means. Over the positions of a convolution outliers act together: rows are NaN there where they would count, by 1 %.
  *
  * crelu is relu forward and back (each unit has one active feature), its Jacobian that of a linear network of Gaussian
- * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features.
+ * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features. Behind a
+ * normalization with beta half the features see -beta: expectations are means over both signs.
  *
  * Batch normalization: of B independent inputs of one law the covariance of a batch is (d - r) I + r 1 1^T, and the
  * normalized values lie uniformly on a sphere of B - 1 dimensions (with epsilon: at a random radius). Gradients of a
@@ -44,9 +45,9 @@ typedef struct eoc_layer_theory eoc_layer_theory;
 
 /**
  * Whether this is the theory of a network that eoc/mean_field.h alone does not describe. Not of weights with a mean, of
- * crelu behind a normalization with beta, of batch normalization with |skip| > 1, of architectures without a block, of
- * convolutions with edges. Of a convolution it is the theory of signals that are alike at all positions: to a batch
- * normalization the positions of an input are so many inputs.
+ * batch normalization with |skip| > 1, of architectures without a block, of convolutions with edges. Of a convolution
+ * it is the theory of signals that are alike at all positions: to a batch normalization the positions of an input are
+ * so many inputs.
  */
 bool eoc_layer_theory_covers(const eoc_network *network);
 
@@ -72,8 +73,8 @@ eoc_status eoc_layer_theory_create(const eoc_network *network, const eoc_theory_
 void eoc_layer_theory_destroy(eoc_layer_theory **theory);
 
 /** Rows of a network of those maps, of its own depth and width and of its initializer's law, `layers` ascending; as
- * eoc_curves_fill; EOC_ERR_NOMEM else. With batch
- * normalization gradient_c and log_jacobian_m2 are NaN, and m1 is that of the whole batch over N B. */
+ * eoc_curves_fill. With batch normalization gradient_c and log_jacobian_m2 are NaN, and m1 is that of the whole batch
+ * over N B. EOC_ERR_NOMEM only. */
 eoc_status eoc_layer_theory_fill(const eoc_layer_theory *theory, const eoc_network *network, const int *layers,
                                  int num_layers, eoc_curve_rows *rows);
 

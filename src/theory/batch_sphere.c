@@ -30,6 +30,7 @@ enum { NUM_DIRECTIONS = sizeof(directions) / sizeof(double) };
 
 struct eoc_batch_sphere {
     eoc_activation act;
+    bool folded;
     eoc_norm norm;
     double keep, inputs;
     double gauss_x[GAUSS], gauss_weight[GAUSS];
@@ -40,8 +41,8 @@ struct eoc_batch_sphere {
     eoc_batch_features here;
 };
 
-eoc_status eoc_batch_sphere_create(const eoc_activation *act, const eoc_norm *norm, double keep, int num_inputs,
-                                   eoc_batch_sphere **sphere)
+eoc_status eoc_batch_sphere_create(const eoc_activation *act, bool folded, const eoc_norm *norm, double keep,
+                                   int num_inputs, eoc_batch_sphere **sphere)
 {
     eoc_batch_sphere *s = calloc(1, sizeof *s);
     EOC_REQUIRE(s, EOC_ERR_NOMEM, "no memory for batch normalization");
@@ -51,6 +52,7 @@ eoc_status eoc_batch_sphere_create(const eoc_activation *act, const eoc_norm *no
         return EOC_FAIL(EOC_ERR_NOMEM, "no memory for batch normalization");
     }
     s->act = *act;
+    s->folded = folded;
     s->norm = *norm;
     s->keep = keep;
     s->inputs = num_inputs;
@@ -168,7 +170,7 @@ static void second_value(eoc_batch_sphere *s, double first, double length, doubl
 }
 
 /* |x|^2/B = radius2 */
-static directions fill_directions(eoc_batch_sphere *s, double radius2)
+static directions fill_one_side(eoc_batch_sphere *s, double radius2)
 {
     directions e = {0};
     const double n = s->inputs - 1.0, length = sqrt(n * radius2), between = acos(-1.0 / n);
@@ -201,6 +203,24 @@ static directions fill_directions(eoc_batch_sphere *s, double radius2)
         e.x_x_slope_cross += weight * x * dphi * x_slope_2;
     }
     return e;
+}
+
+static directions fill_directions(eoc_batch_sphere *s, double radius2)
+{
+    const directions e = fill_one_side(s, radius2);
+    if (!s->folded) {
+        return e;
+    }
+    s->norm.beta = -s->norm.beta;
+    const directions other = fill_one_side(s, radius2);
+    s->norm.beta = -s->norm.beta;
+    return (directions){.phi2 = 0.5 * (e.phi2 + other.phi2),
+                        .mean = 0.5 * (e.mean + other.mean),
+                        .mu_1 = 0.5 * (e.mu_1 + other.mu_1),
+                        .x2_mu_1 = 0.5 * (e.x2_mu_1 + other.x2_mu_1),
+                        .cross = 0.5 * (e.cross + other.cross),
+                        .slope_cross = 0.5 * (e.slope_cross + other.slope_cross),
+                        .x_x_slope_cross = 0.5 * (e.x_x_slope_cross + other.x_x_slope_cross)};
 }
 
 /* What a radius adds: `weight` of it, `slope_weight` of what is multiplied by gamma^2/s^2. */

@@ -22,9 +22,10 @@ typedef struct {
 
 typedef struct eoc_batch_sphere eoc_batch_sphere;
 
-/* @param num_inputs  B >= 4 */
-eoc_status eoc_batch_sphere_create(const eoc_activation *act, const eoc_norm *norm, double keep, int num_inputs,
-                                   eoc_batch_sphere **sphere);
+/* @param folded  half the units see phi(-u): all is the mean over both signs of beta
+ * @param num_inputs  B >= 4 */
+eoc_status eoc_batch_sphere_create(const eoc_activation *act, bool folded, const eoc_norm *norm, double keep,
+                                   int num_inputs, eoc_batch_sphere **sphere);
 void eoc_batch_sphere_destroy(eoc_batch_sphere **sphere);
 
 /* At d - r = spread > 0 (0: nothing varies, and no gradient passes without epsilon). */

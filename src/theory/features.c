@@ -10,16 +10,18 @@ static const double SQRT_2_PI = 2.50662827463100050242;
 struct eoc_feature_map {
     eoc_expectations *e;
     double shift;
+    int sides;     /* 2: folded */
     eoc_moments m; /* without a shift */
     eoc_features here;
     bool filled;
 };
 
-eoc_status eoc_feature_map_create(const eoc_activation *act, double shift, eoc_feature_map **map)
+eoc_status eoc_feature_map_create(const eoc_activation *act, double shift, bool folded, eoc_feature_map **map)
 {
     eoc_feature_map *made = calloc(1, sizeof *made);
     EOC_REQUIRE(made, EOC_ERR_NOMEM, "no memory for expectations");
     made->shift = shift;
+    made->sides = folded ? 2 : 1;
     const eoc_status status = eoc_expectations_create(act, &made->e);
     if (status != EOC_OK) {
         free(made);
@@ -63,31 +65,55 @@ static void single_row(const double *z, double *f, size_t n, void *context)
     }
 }
 
-static double shifted_expectation(eoc_feature_map *map, double scale, integrand wanted)
+static double expectation_at(eoc_feature_map *map, double shift, double scale, integrand wanted)
 {
     const eoc_activation_kind *kind = map->e->act.kind;
-    single_context context = {.act = &map->e->act, .shift = map->shift, .scale = scale, .wanted = wanted};
+    single_context context = {.act = &map->e->act, .shift = shift, .scale = scale, .wanted = wanted};
     eoc_quadrature_layout layout = {.range = 9.0, .widest = 1.5, .num_foci = 1};
-    layout.foci[0] = fmax(-9.0, fmin(9.0, -map->shift / scale));
+    layout.foci[0] = fmax(-9.0, fmin(9.0, -shift / scale));
     layout.focus_widths[0] = EOC_FEATURE / scale;
     for (int i = 0; i < kind->num_kinks; i++) {
-        layout.breaks[layout.num_breaks++] = (kind->kinks[i] - map->shift) / scale;
+        layout.breaks[layout.num_breaks++] = (kind->kinks[i] - shift) / scale;
     }
     return eoc_quadrature_expect(map->e->quadrature, &layout, single_row, &context).value;
+}
+
+static double shift_of(const eoc_feature_map *map, int side)
+{
+    return side == 0 ? map->shift : -map->shift;
+}
+
+static double shifted_expectation(eoc_feature_map *map, double scale, integrand wanted)
+{
+    double sum = 0.0;
+    for (int side = 0; side < map->sides; side++) {
+        sum += expectation_at(map, shift_of(map, side), scale, wanted);
+    }
+    return sum / map->sides;
+}
+
+/* Where u is the shift alone. */
+static void look_at_shift(eoc_feature_map *map, double q)
+{
+    double phi2 = 0.0, mu_1 = 0.0, mu_2 = 0.0;
+    for (int side = 0; side < map->sides; side++) {
+        const double phi = eoc_activation_phi(&map->e->act, shift_of(map, side));
+        const double dphi = eoc_activation_dphi(&map->e->act, shift_of(map, side));
+        phi2 += phi * phi / map->sides;
+        mu_1 += dphi * dphi / map->sides;
+        mu_2 += dphi * dphi * dphi * dphi / map->sides;
+    }
+    map->here = (eoc_features){
+        .log_u = map->here.log_u, .log_phi2 = log(phi2), .mu_1 = mu_1, .mu_2 = mu_2, .pair_slope_unit = q / phi2};
 }
 
 static void look_shifted(eoc_feature_map *map, double log_u)
 {
     const double q = exp(log_u);
     eoc_features *f = &map->here;
+    f->log_u = log_u;
     if (!(q > 1e-300)) {
-        const double phi = eoc_activation_phi(&map->e->act, map->shift);
-        const double dphi = eoc_activation_dphi(&map->e->act, map->shift);
-        *f = (eoc_features){.log_u = log_u,
-                            .log_phi2 = log(phi * phi),
-                            .mu_1 = dphi * dphi,
-                            .mu_2 = dphi * dphi * dphi * dphi,
-                            .pair_slope_unit = q / (phi * phi)};
+        look_at_shift(map, q);
         return;
     }
     const double scale = sqrt(q), phi2 = shifted_expectation(map, scale, PHI_2);
@@ -131,24 +157,28 @@ static void shifted_pair(eoc_feature_map *map, double one_minus_c, double *one_m
         return;
     }
     const double spread = sqrt(fmax(one_minus_c * (2.0 - one_minus_c), 1e-24)) * sqrt(q);
-    eoc_quadrature_pair pair = {.scale = sqrt(q),
-                                .slope = 1.0 - one_minus_c,
+    *one_minus_feature_c = *dphi_dphi = 0.0;
+    for (int side = 0; side < map->sides; side++) {
+        const double shift = shift_of(map, side);
+        eoc_quadrature_pair pair = {.scale = sqrt(q),
+                                    .slope = 1.0 - one_minus_c,
+                                    .spread = spread,
+                                    .feature = EOC_FEATURE,
+                                    .num_kinks = kind->num_kinks};
+        for (int i = 0; i < kind->num_kinks; i++) {
+            pair.kinks[i] = kind->kinks[i] - shift;
+        }
+        pair_context context = {.act = &map->e->act,
+                                .shift = shift,
+                                .weight = 0.5 * exp(-f->log_phi2),
+                                .lag = one_minus_c,
                                 .spread = spread,
-                                .feature = EOC_FEATURE,
-                                .num_kinks = kind->num_kinks};
-    for (int i = 0; i < kind->num_kinks; i++) {
-        pair.kinks[i] = kind->kinks[i] - map->shift;
+                                .near = spread < 1e-5 && one_minus_c < 1.0 && kind->num_kinks == 0};
+        eoc_expectation values[2];
+        eoc_quadrature_expect_pair(map->e->quadrature, &pair, shifted_pair_row, &context, 2, values);
+        *one_minus_feature_c += values[0].value / map->sides;
+        *dphi_dphi += values[1].value / map->sides;
     }
-    pair_context context = {.act = &map->e->act,
-                            .shift = map->shift,
-                            .weight = 0.5 * exp(-f->log_phi2),
-                            .lag = one_minus_c,
-                            .spread = spread,
-                            .near = spread < 1e-5 && one_minus_c < 1.0 && kind->num_kinks == 0};
-    eoc_expectation values[2];
-    eoc_quadrature_expect_pair(map->e->quadrature, &pair, shifted_pair_row, &context, 2, values);
-    *one_minus_feature_c = values[0].value;
-    *dphi_dphi = values[1].value;
 }
 
 /* -- either way -- */

@@ -18,7 +18,8 @@ typedef struct {
 
 typedef struct eoc_feature_map eoc_feature_map;
 
-eoc_status eoc_feature_map_create(const eoc_activation *act, double shift, eoc_feature_map **map);
+/* @param folded  half the units see phi(-u): all is the mean over both signs of the shift */
+eoc_status eoc_feature_map_create(const eoc_activation *act, double shift, bool folded, eoc_feature_map **map);
 void eoc_feature_map_destroy(eoc_feature_map **map);
 
 /* Looks at a variance; one within rounding of the last one is that one. */

@@ -20,6 +20,12 @@ typedef struct {
 
 eoc_status eoc_layer_law_find(const eoc_network *network, eoc_layer_law *law);
 
+/*
+ * Whether `phi`, one of passed and features, is that of u in one half of the units and of -u in the other, which behind
+ * a normalization with beta differ: relu for crelu.
+ */
+bool eoc_layer_law_is_folded(const eoc_layer_law *law, const eoc_activation *phi);
+
 /* Of the weights' S-transforms: s_1 of W^1, and the sum of those of a block's matrices. */
 typedef struct {
     double lift, block;

@@ -25,10 +25,6 @@ static const eoc_layer_theory_row *find_row(const eoc_network *network)
         return NULL;
     }
     const eoc_block block = network->architecture.kind->block(network);
-    const bool shifted = block.norm.rule != EOC_NORM_NONE && block.norm.beta != 0.0;
-    if (shifted && eoc_activation_features(&network->activation) == 2) {
-        return NULL;
-    }
     for (size_t i = 0; i < sizeof rows_of_theory / sizeof rows_of_theory[0]; i++) {
         if (rows_of_theory[i]->covers(network, &block)) {
             return rows_of_theory[i];
@@ -84,6 +80,12 @@ eoc_status eoc_layer_law_find(const eoc_network *network, eoc_layer_law *law)
         law->bias_behind = network->bias_variance;
     }
     return EOC_OK;
+}
+
+bool eoc_layer_law_is_folded(const eoc_layer_law *law, const eoc_activation *phi)
+{
+    const bool shifted = law->block.norm.rule != EOC_NORM_NONE && law->block.norm.beta != 0.0;
+    return shifted && law->two_features && phi->kind == law->features.kind;
 }
 
 eoc_law_s_1 eoc_layer_law_s_1(const eoc_layer_law *law, const eoc_network *network)

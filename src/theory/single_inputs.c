@@ -301,12 +301,14 @@ static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inpu
     iteration it = {.curves = c};
     const double shift = law->block.norm.rule == EOC_NORM_NONE ? 0.0 : law->block.norm.beta;
     it.pair_feature = malloc(2 * sizeof(double) * (size_t)(inputs->num_pairs + 1));
-    eoc_status status = it.pair_feature ? eoc_feature_map_create(&law->passed, shift, &it.passed)
+    eoc_status status = it.pair_feature ? eoc_feature_map_create(&law->passed, shift,
+                                                                 eoc_layer_law_is_folded(law, &law->passed), &it.passed)
                                         : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
     it.features = it.passed;
     if (status == EOC_OK && law->features.kind != law->passed.kind) {
         it.features = NULL;
-        status = eoc_feature_map_create(&law->features, shift, &it.features);
+        status =
+            eoc_feature_map_create(&law->features, shift, eoc_layer_law_is_folded(law, &law->features), &it.features);
     }
     if (status == EOC_OK) {
         it.pair_slope = it.pair_feature + inputs->num_pairs + 1;

@@ -103,7 +103,9 @@ static void set_at(const eoc_layer_law *law, eoc_feature_map *map, const eoc_sig
     const eoc_signal next = eoc_stream_next(law, stream, &sight, &c.shares);
     c.share_before = sight.share_before;
     c.pair_slope_unit = sight.phi.pair_slope_unit;
-    if (!isfinite(c.pair_slope_unit)) { /* q left the range of a double: phi is its slopes */
+    if (sight.phi.log_u == -INFINITY) { /* gamma = 0: phi sees beta alone, in all inputs */
+        c.pair_slope_unit = 0.0;
+    } else if (!isfinite(c.pair_slope_unit)) { /* q left the range of a double: phi is its slopes */
         c.pair_slope_unit = 1.0 / sight.phi.mu_1;
     }
     out->mu_1 = sight.phi.mu_1;
@@ -266,7 +268,10 @@ static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, do
 
 static bool adds_nothing(const eoc_layer_law *law)
 {
-    return law->block.branch == 0.0 || (law->behind == 0.0 && law->bias_behind == 0.0);
+    const eoc_norm *norm = &law->block.norm;
+    const bool blind =
+        norm->rule == EOC_NORM_LAYER && norm->gamma == 0.0 && eoc_activation_phi(&law->passed, norm->beta) == 0.0;
+    return law->block.branch == 0.0 || ((law->behind == 0.0 || blind) && law->bias_behind == 0.0);
 }
 
 /* The stream is the skip alone: the map of c is the identity. */
@@ -395,7 +400,8 @@ eoc_status eoc_single_inputs_limits(const eoc_layer_law *law, double input_varia
     (void)num_inputs;
     const eoc_block *b = &law->block;
     eoc_feature_map *map = NULL;
-    EOC_TRY(eoc_feature_map_create(&law->passed, b->norm.rule == EOC_NORM_NONE ? 0.0 : b->norm.beta, &map));
+    EOC_TRY(eoc_feature_map_create(&law->passed, b->norm.rule == EOC_NORM_NONE ? 0.0 : b->norm.beta,
+                                   eoc_layer_law_is_folded(law, &law->passed), &map));
     const eoc_status status = find(law, map, law->lift * input_variance + law->bias, point);
     eoc_feature_map_destroy(&map);
     const double skip2 = b->skip * b->skip, through = point->chi_1 > 0.0 ? (point->chi_1 - skip2) / point->chi_1 : NAN;

@@ -561,14 +561,54 @@ static void kinks_without_symmetry_are_at_zero(void **state)
     }
 }
 
+/* relu(u)^2 + relu(-u)^2 = u^2, u = beta + gamma e: of crelu q* = sigma_w^2 (beta^2 + gamma^2)/2 + sigma_b^2, and of
+ * each unit one feature is active, of slope 1. */
+static void crelu_behind_a_shift(void **state)
+{
+    (void)state;
+    const eoc_network n = network_of("fully_connected(normalization=layer, beta=0.7, gamma=1.2, epsilon=0)", "crelu",
+                                     "gaussian", 1.5, 0.2);
+    const double q_star = 0.75 * (0.49 + 1.44) + 0.2;
+    const eoc_layer_limits limits = limits_of(&n);
+    CHECK_RELATIVE(limits.point.q_star, q_star, 1e-11);
+    CHECK_RELATIVE(limits.point.chi_1, 0.75 * 1.44 / q_star, 1e-11);
+    CHECK_RELATIVE(limits.point.mu_1, 0.5, 1e-11);
+    const eoc_network linear = network_of("fully_connected(normalization=layer, beta=0.7, gamma=1.2, epsilon=0)",
+                                          "crelu", "looks_linear", 1.5, 0.2);
+    CHECK_RELATIVE(limits_of(&linear).point.q_star, 1.5 * (0.49 + 1.44) + 0.2, 1e-11);
+}
+
+/* gamma = 0: phi sees beta alone, what is added is the same for all inputs, and no gradient passes a branch. */
+static void gamma_of_zero(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"relu", "tanh", "gelu"};
+    for (int i = 0; i < 3; i++) {
+        eoc_network n = network_of("fully_connected(normalization=layer, gamma=0)", names[i], "gaussian", 1.5, 0.3);
+        eoc_mean_field point = limits_of(&n).point;
+        CHECK_NEAR(point.q_star, 0.3, 1e-15);
+        CHECK_NEAR(point.chi_1, 0.0, 0.0);
+        CHECK_NEAR(point.c_star, 1.0, 0.0);
+        CHECK_NEAR(point.chi_c, 0.0, 0.0);
+        assert_false(point.status & EOC_THEORY_CHAOTIC);
+        n = network_of("residual(form=full, normalization=layer, gamma=0, skip=0.5)", names[i], "gaussian", 1.5, 0.3);
+        point = limits_of(&n).point;
+        CHECK_NEAR(point.q_star, 0.4, 1e-14); /* 0.3/(1 - 0.25) */
+        CHECK_NEAR(point.chi_c, 0.25, 1e-15);
+        n = network_of("residual(form=reduced, normalization=layer, gamma=0, skip=0.5)", names[i], "gaussian", 1.5,
+                       0.3);
+        point = limits_of(&n).point; /* the skip alone */
+        CHECK_NEAR(point.q_star, 0.0, 0.0);
+        CHECK_NEAR(point.chi_1, 0.25, 1e-15);
+        assert_true(point.status & EOC_THEORY_C_ANY);
+    }
+}
+
 static void what_is_not_covered(void **state)
 {
     (void)state;
-    const eoc_network shifted =
-        network_of("fully_connected(normalization=layer, beta=0.1)", "crelu", "gaussian", 1.0, 0.0);
     const eoc_network growing = network_of("residual(normalization=batch, skip=1.5)", "relu", "gaussian", 1.0, 0.0);
     const eoc_network mean = network_of("residual", "relu", "small_uniform", 1.0, 0.0);
-    assert_false(eoc_layer_theory_covers(&shifted));
     assert_false(eoc_layer_theory_covers(&growing));
     assert_false(eoc_layer_theory_covers(&mean));
     eoc_network by_depth = network_of("residual(branch=1/sqrt(depth))", "relu", "gaussian", 1.0, 0.0);
@@ -595,6 +635,8 @@ int main(void)
         cmocka_unit_test(relu_has_an_outlier),
         cmocka_unit_test(outlier_of_a_pair),
         cmocka_unit_test(kinks_without_symmetry_are_at_zero),
+        cmocka_unit_test(crelu_behind_a_shift),
+        cmocka_unit_test(gamma_of_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
