@@ -37,6 +37,15 @@ static double jump_at(const eoc_activation *act, double at)
     return fabs(jump) > 1e-6 ? 2.0 * jump - wider : 0.0; /* straight lines to the kink itself */
 }
 
+bool eoc_activation_jumps(const eoc_activation *act)
+{
+    bool jumps = false;
+    for (int i = 0; i < act->kind->num_kinks; i++) {
+        jumps = jumps || jump_at(act, act->kind->kinks[i]) != 0.0;
+    }
+    return jumps;
+}
+
 /* The last one given back, kept for the next of the same activation: a map asks for thousands, and finding steps and
  * tails costs as much as a point. Static: the program has one thread. */
 static eoc_expectations *kept;
@@ -75,8 +84,8 @@ static eoc_status build(const eoc_activation *act, eoc_expectations **made)
     e->bound2 = find_bound2(e);
     for (int i = 0; i < act->kind->num_kinks; i++) {
         e->jump[i] = jump_at(act, act->kind->kinks[i]);
-        e->jumps = e->jumps || e->jump[i] != 0.0;
     }
+    e->jumps = eoc_activation_jumps(act);
     e->step = eoc_lattice_step(act);
     eoc_status status = eoc_tails_create(act, e->slope_infinity, &e->tails);
     if (status == EOC_OK) {

@@ -62,6 +62,9 @@ typedef struct {
 eoc_status eoc_expectations_create(const eoc_activation *act, eoc_expectations **made);
 void eoc_expectations_destroy(eoc_expectations **expectations);
 
+/* Whether dphi has a jump: phi'' is not a function then. */
+bool eoc_activation_jumps(const eoc_activation *act);
+
 /* Structure of phi, other than kinks, is on this scale around 0: the nearest pole of any row, tanh's, is at i pi/2. */
 #define EOC_FEATURE 2.0
 

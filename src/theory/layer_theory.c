@@ -3,6 +3,7 @@
 
 #include "eoc/text.h"
 
+#include "expectations.h"
 #include "fixed_points.h"
 
 #include <math.h>
@@ -181,6 +182,7 @@ eoc_status eoc_layer_theory_limits(const eoc_layer_theory *theory, const eoc_net
     *limits = (eoc_layer_limits){.beta = NAN, .log_lambda_max = NAN, .jacobian_variance = NAN};
     EOC_TRY(theory->row->limits(law, theory->input_variance, theory->num_inputs, s_1, &limits->point,
                                 &limits->jacobian_variance));
+    limits->point.status |= eoc_activation_jumps(&law->passed) ? EOC_THEORY_NO_SECOND_DERIVATIVE : 0;
     const eoc_mean_field *m = &limits->point;
     const bool independent = network->initializer.kind->law != EOC_LAW_HAAR;
     const bool unskipped = law->block.skip == 0.0 && law->block.matrix_behind && !law->block.matrix_before &&

@@ -6,7 +6,7 @@ import plot_sample
 import pytest
 from test_plot import assert_fails, assert_picture, figure, is_label, plot, texts
 
-from conftest import TESTS, eoc
+from conftest import DONE, TESTS, eoc
 from eoc_plot import depth_scale, prefactor, style, train_curves
 
 FACTOR, MIDDLE, LAST = 5.0, 0.525, 600  # accuracy is MIDDLE at depth FACTOR xi_c
@@ -137,8 +137,52 @@ def test_trainings_that_all_diverged_at_once(tmp_path):
     shallow = ("--select", "depth=10", "--along", "learning_rate")
     run = plot("train", path, *shallow, "-o", tmp_path / "picture.png")
     assert run.returncode == 0 and run.stderr == "", run.stderr
-    found = texts(figure("train", path, *shallow))
-    assert sum("diverged at once" in text for text in found) == 2  # loss and accuracy of the second
+    assert texts(figure("train", path, *shallow)).count("diverged at once") == 2  # loss and accuracy of the second
+    with h5py.File(path, "r+") as file:
+        file["run/status"][0, 0, 1, ..., 0] = 0  # one replica
+    assert texts(figure("train", path, *shallow)).count("not done yet, or diverged at once") == 2
+    with h5py.File(path, "r+") as file:
+        file["run/status"][0, 0, 1] = 0
+    assert texts(figure("train", path, *shallow)).count("not done yet") == 2
+
+
+@pytest.mark.parametrize("status, words", [((0, 0), "no network of this selection is done yet"),
+                                           ((1, 1), "every training of this selection diverged at once"),
+                                           ((1, 0), "every training that is done diverged at once")])
+def test_curves_without_any_value(tmp_path, status, words):
+    path = make(tmp_path / "none.h5", weight_variance=(1.5,), depth=(10, 20))
+    with h5py.File(path, "r+") as file:
+        for name in ("loss", "accuracy", "test_loss", "test_accuracy"):
+            file[f"train/{name}"][...] = np.nan
+        file["run/status"][...] = DONE * np.array(status) * np.ones(file["run/status"].shape, int)  # (..., replica)
+    assert_fails(plot("train", path, "--show", "curves", "--along", "learning_rate"), 1, words)
+
+
+def test_beside(tmp_path):
+    """Two files in one panel: a curve each, named by what differs between them, with their own numbers."""
+    ours = make(tmp_path / "ours.h5", weight_variance=(1.5,), depth=(10, 20, 40))
+    theirs = make(tmp_path / "theirs.h5", weight_variance=(1.5,), depth=(10, 20, 80), initializer=("orthogonal",))
+    drawn = figure("train", ours, "--show", "times", "--beside", str(theirs))
+    with h5py.File(theirs) as file:
+        wanted = file["train/final_accuracy"][0, 0, 0, 0, :, 0, 0, :, 1].mean(axis=-1)
+    assert [text.get_text() for text in drawn.axes[-1].get_legend().get_texts()] == ["gaussian", "orthogonal"]
+    second = [line for line in drawn.axes[1].get_lines() if line.get_marker() == "o"][1]
+    assert second.get_xdata() == pytest.approx([10, 20, 80], rel=0.03) and second.get_ydata() == pytest.approx(wanted)
+    assert "gaussian" not in drawn._suptitle.get_text()
+    assert "Learning times are recorded steps, each up to 10 times the one before." in footnote(drawn)
+
+
+@pytest.mark.parametrize("change, arguments, words", [
+    (lambda file: None, ["--show", "curves"], "--beside is for --show times"),
+    (lambda file: file["step"].__setitem__(-1, 700), ["--show", "times"], "700 steps"),
+    (lambda file: file.__delitem__("train"), ["--show", "times"], "did not train"),
+])
+def test_mistakes_with_beside(tmp_path, change, arguments, words):
+    ours = make(tmp_path / "ours.h5", weight_variance=(1.5,), depth=(10, 20))
+    theirs = make(tmp_path / "theirs.h5", weight_variance=(1.5,), depth=(10, 20))
+    with h5py.File(theirs, "r+") as file:
+        change(file)
+    assert_fails(plot("train", ours, *arguments, "--beside", theirs), 2 if "beside" in words or "steps" in words else 1, words)
 
 
 def test_map_holds_the_values_at_the_best_rate(trained):

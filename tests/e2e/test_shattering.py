@@ -401,6 +401,37 @@ def test_picture_of_correlations(deep):
     assert "gates become alike" in words.replace("\n", " ") and "independent gates: 1e-06 at $L = 20$" in words
 
 
+def test_picture_tells_what_falls_out_of_it(deep, tmp_path):
+    """Values below the panel or below zero are numbers in it; what is measured and told from zero is inside."""
+    path = tmp_path / "low.h5"
+    path.write_bytes(deep.read_bytes())
+    with h5py.File(path, "r+") as file:
+        shape = file["probe/gradient_correlation"].shape
+        values = np.broadcast_to([0.2, 0.1, 3e-4], (3, 3)).copy()  # (depth, replica)
+        values[0], values[1], values[2] = (0.2, 0.21, 0.19), (2e-3, 2.1e-3, 1.9e-3), (-3e-4, 1e-4, -1e-4)
+        file["probe/gradient_correlation"][...] = np.reshape(np.broadcast_to(values, (3, 3, 3)), shape)
+        file["theory/gradient_correlation"][...] = np.nan
+    words = texts(figure(path))
+    assert words.count("measured below:\n$L = 20$: -1e-04 \u00b1 1e-04") == 3
+    low, _ = figure(path).axes[0].get_ylim()
+    assert 1e-4 < low < 2e-3
+    assert "No exact line" in " ".join(words).replace("\n", " ")
+
+
+def test_picture_of_other_activations(tmp_path):
+    path = run(tmp_path, """
+grid: {architecture: [fully_connected, "residual(form=full)"], depth: [2, 5, 9], width: 60, activation: tanh, weight_variance: 1.5, replica: 2}
+probe: {inputs: {kind: gaussian, points: 4}, statistics: [gradient_correlation]}
+""")
+    drawn = figure(path)
+    with h5py.File(path) as file:
+        _, exact, _ = read_correlations(file)
+    for i, axes in enumerate(drawn.axes):
+        assert line(axes, "exact mean field")[:, 1] == pytest.approx(exact[i])
+    words = " ".join(texts(drawn)).replace("\n", " ")
+    assert "layer by layer" in words and "gates" not in words
+
+
 def test_picture_of_both(path, deep, tmp_path):
     """Gradients of one file, correlations of another; as a user runs it."""
     out = tmp_path / "both.png"

@@ -136,6 +136,8 @@ def train_options(parser):
                         help="map, times: the accuracy from which on a network counts as trainable (default 0.5)")
     parser.add_argument("--xi", metavar="M,...", type=multiples, help="map, times: lines at these multiples of the depth scale xi_c (map: default 1,6), or of the gradient's, "
                              "1/log chi_1, in networks normalized over the batch (default 16)")
+    parser.add_argument("--beside", metavar="FILE", action="append", default=[],
+                        help="times: the curves of another file in the same panels, repeatable; trained for as many steps")
     parser.add_argument("--along", metavar="AXIS", help="curves: a line for each value of weight_variance, depth, learning_rate, ...")
     parser.add_argument("--curves", metavar="N", type=int, default=5, help="curves: how many (default 5)")
 

@@ -13,6 +13,7 @@ from .result import DONE, Result, selection
 from .rows import default_index, heading
 
 MOST_NETWORKS, MOST_ARCHITECTURES = 5, 4
+MOST_HIDDEN = 3  # values told in a panel as numbers
 BROWN, WHITE = "#8c5a2b", "0.45"
 NOISE_SERIES = 400  # random walks whose autocorrelations are averaged
 QUANTILE = 1.96  # 95 % of a normal distribution
@@ -176,25 +177,41 @@ def rate_words(depths, values):
     return None
 
 
-def draw_correlation(axes, result, point, architecture, floor):
-    """Measured, exact, and for independent gates; what falls out of the panel is told as a number. Returns which of the latter two there are."""
-    order = point["depth"]
-    depths = result.axes["depth"][order]
+def tell_hidden(axes, depths, measured, errors, floor):
+    """What lies below the panel, or where a logarithm has no place for it, as numbers: the deepest ones."""
+    hidden = [k for k in range(len(depths)) if np.isfinite(measured[k]) and measured[k] < floor]
+    if hidden:
+        words = "measured below" + (f" at {len(hidden)} depths:" if len(hidden) > MOST_HIDDEN else ":")
+        values = [f"$L = {depths[k]}$: {measured[k]:.0e}" + (f" \u00b1 {errors[k]:.0e}" if np.isfinite(errors[k]) else "") for k in hidden[-MOST_HIDDEN:]]
+        axes.annotate("\n".join([words, *values]), (0.97, 0.9), xycoords="axes fraction", ha="right", va="top", fontsize=style.SMALL,
+                      zorder=6).set_in_layout(False)
+
+
+def mean_and_errors(result, point, architecture):
+    """The measured correlation at every depth, its mean over replicas and the standard error of that."""
     measured, errors = [], []
-    for depth in order:
+    for depth in point["depth"]:
         values = rows_of(result, "probe/gradient_correlation", point, Network(architecture, int(depth), "", ()))
         values = values[np.isfinite(values)]
         measured.append(values.mean() if len(values) else np.nan)
         errors.append(values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan)
+    return np.array(measured), np.array(errors)
+
+
+def draw_correlation(axes, result, point, architecture, floor):
+    """Measured, exact, and for independent gates; what falls out of the panel is told as a number. Returns which of the latter two there are."""
+    order = point["depth"]
+    depths = result.axes["depth"][order]
+    measured, errors = mean_and_errors(result, point, architecture)
     chosen = {axis: index for axis, index in point.items() if axis != "replica"}
     chosen["architecture"] = architecture
     exact, independent = (result.read(f"theory/{name}", chosen) for name in ("gradient_correlation", "independent_gradient_correlation"))
-    measured, errors = np.array(measured), np.array(errors)
     shown = np.isfinite(measured)
     # A bar that reaches below zero goes to the foot of the panel.
     low = np.minimum(np.nan_to_num(errors), np.maximum(measured - 1e-12, 0.0))
     axes.errorbar(depths[shown], np.maximum(measured[shown], 1e-12), yerr=[low[shown], np.nan_to_num(errors[shown])], fmt="o",
                   color="black", markersize=3.6, elinewidth=0.9, capsize=1.5, label="measured, standard error", zorder=3)
+    tell_hidden(axes, depths, measured, errors, floor)
     if np.isfinite(exact).any():
         axes.plot(depths, exact, color="#2166ac", linewidth=1.6, label="exact mean field")
     if np.isfinite(independent).any():
@@ -216,14 +233,15 @@ def draw_correlation(axes, result, point, architecture, floor):
     return np.isfinite(exact).any(), np.isfinite(independent).any()
 
 
-def correlation_floor(result, point):
-    """A decade below the least exact value; where there is none, below the least measured one."""
-    names = ("theory/gradient_correlation", "probe/gradient_correlation")
-    for values in (result.read(name, {axis: index for axis, index in point.items() if axis in result.dims(name)}) for name in names):
-        values = values[np.isfinite(values) & (values > 1e-12)]
-        if len(values):
-            return 10.0 ** np.floor(np.log10(values.min()) - 0.3)
-    return 1e-3
+def correlation_floor(result, point, architectures):
+    """A decade below the least value that is known: exact, or measured and told from zero."""
+    values = [result.read("theory/gradient_correlation", {axis: index for axis, index in point.items() if axis in result.dims("theory/gradient_correlation")})]
+    for architecture in architectures:
+        measured, errors = mean_and_errors(result, point, int(architecture))
+        values.append(measured[measured > 3.0 * np.nan_to_num(errors)])
+    values = np.concatenate([np.ravel(each) for each in values])
+    values = values[np.isfinite(values) & (values > 1e-12)]
+    return 10.0 ** np.floor(np.log10(values.min()) - 0.3) if len(values) else 1e-3
 
 
 # -- the picture --
@@ -251,13 +269,16 @@ def small_print(correlations, point, has_series, architectures, lines):
         words = ["Correlation: cosine of dy/dz^1 of two inputs, mean over pairs."]
         if independent:
             words.append("Independent gates is the estimate of Balduzzi et al. 2017: the gates of two inputs agree half the time in every layer.")
-        if exact:
+        if exact and not independent:
+            words.append("Exact mean field is E[φ'(u) φ'(v)]/E[φ'(u)²] of two inputs, layer by layer.")
+        elif exact:
             words.append("In exact mean field they agree in the fraction 1 - arccos(c^l)/\u03c0; as signals go up a network without normalization c^l "
                          "goes to 1, the gates become alike, and the correlation falls as a power of depth, not exponentially. Normalization over "
                          "a batch of independent inputs keeps c^l at 0, and there the estimate is near.")
         words.append(f"Networks are finite (width {', '.join(str(width) for width in widths)})" + (", exact mean field is their limit." if exact else "."))
         if not exact:
-            words.append("No exact line: it is known of relu in plain, pre-activation and batch-normalized layers.")
+            words.append("No exact line: along an interval it is known of relu in plain and pre-activation layers alone, behind a batch's "
+                         "normalization of relu and independent inputs alone.")
         notes.append(" ".join(words))
         names = correlations.axes["architecture"][architectures]
         if "input" in correlations.file and any("normalization=batch" in name for name in names):
@@ -294,7 +315,7 @@ def draw(result, options):
         raise PlotError(f"{result.path}: correlation against depth needs at least two depths and the theory group")
     networks = make_networks(result, point, options.network) if has_series else []
     architectures = other["architecture"][:MOST_ARCHITECTURES] if has_correlation else []
-    floor = correlation_floor(correlations, other) if has_correlation else None
+    floor = correlation_floor(correlations, other, architectures) if has_correlation else None
     figure, above, below = make_panels(len(networks) + 2 if has_series else 0, int(has_series) + len(architectures))
     if has_series:
         points, lags = result.file["input"][()], result.file["lag"][()]

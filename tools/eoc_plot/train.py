@@ -29,4 +29,6 @@ def draw(result, options):
     for name, homes in (("step", ("map",)), ("xi", ("map", "times")), ("along", ("curves",))):
         if getattr(options, name) is not None and view not in homes:
             raise UsageError(f"--{name} is for --show {' or '.join(homes)}, this is {view}")
+    if options.beside and view != "times":
+        raise UsageError(f"--beside is for --show times, this is {view}")
     return VIEWS[view](result, chosen, asked, options)

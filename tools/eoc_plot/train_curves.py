@@ -13,7 +13,7 @@ from .depth import evenly
 from .errors import PlotError, UsageError, suggestion
 from .phase import XI_STYLES
 from .reduce import average, statuses
-from .result import DONE, NAME_AXES, NUMBER_AXES, POINT_AXES
+from .result import DONE, NAME_AXES, NUMBER_AXES, POINT_AXES, Result, selection
 from .rows import Row, heading, make_rows, subtitle
 
 ALONG = ("weight_variance", "depth", "learning_rate", "initializer", "activation", "architecture", "width", "bias_variance")
@@ -23,6 +23,7 @@ NEVER_MARGIN = 1.35  # above the last step, where those that never learnt are dr
 
 @dataclass
 class Curve:
+    result: object
     chosen: dict
     rate: object  # trained.BEST or an index
     label: str
@@ -65,7 +66,7 @@ def curves_of(result, row, along, options):
         rate = trained.rate_of(result, options.learning_rate)
         found = [({**row.chosen, along: int(indices[k])}, rate, plain_value(along, result.axes[along][indices[k]])) for k in places]
     colours = colours_of(len(found), along not in NAME_AXES)
-    return [Curve(*curve, colour) for curve, colour in zip(found, colours)]
+    return [Curve(result, *curve, colour) for curve, colour in zip(found, colours)]
 
 
 def plain_value(axis, value):
@@ -78,14 +79,14 @@ def along_symbol(along):
     return along.replace("_", " ")
 
 
-def curve_values(result, curve, name):
+def curve_values(curve, name):
     """The mean over replicas at every recorded step."""
-    return average(trained.measured(result, f"train/{name}", (), curve.chosen, curve.rate), False, "linear")
+    return average(trained.measured(curve.result, f"train/{name}", (), curve.chosen, curve.rate), False, "linear")
 
 
-def draw_curve(axes, result, curve, name, dashes):
+def draw_curve(axes, curve, name, dashes):
     """One line with a band of the standard error; whether it has any value."""
-    mean, x = curve_values(result, curve, name), trained.steps(result)
+    mean, x = curve_values(curve, name), trained.steps(curve.result)
     axes.plot(x, mean.value, color=curve.colour, linewidth=1.3, linestyle=dashes)
     if dashes == "-" and np.isfinite(mean.error).any():
         axes.fill_between(x, mean.value - mean.error, mean.value + mean.error, color=curve.colour, alpha=0.25, linewidth=0)
@@ -116,11 +117,13 @@ def draw_curves(result, chosen, asked, options):
         curves = curves_of(result, row, along, options)
         for j, name in enumerate(names):
             for curve in curves:
-                filled[i, j] |= draw_curve(panels[i, j], result, curve, name, "-")
-                draw_curve(panels[i, j], result, curve, f"test_{name}", (0, (3, 1.5)))
-            finish_curves(panels[i, j], result, row.name, name, bool(filled[i, j]))
+                filled[i, j] |= draw_curve(panels[i, j], curve, name, "-")
+                draw_curve(panels[i, j], curve, f"test_{name}", (0, (3, 1.5)))
+            missing = "" if filled[i, j] else why_empty(curves)
+            finish_curves(panels[i, j], result, row.name, name, missing)
     if not filled.any():
-        raise PlotError(f"{result.path}: no network of this selection is done yet, or every training diverged at once")
+        every = [curve for row in rows for curve in curves_of(result, row, along, options)]
+        raise PlotError(f"{result.path}: {EMPTY[why_empty(every)]}")
     entries = [Line2D([], [], color=curve.colour, linewidth=1.6, label=curve.label) for curve in curves]
     entries += [Line2D([], [], color="0.3", linewidth=1.3, linestyle=dashes, label=words)
                 for dashes, words in (("-", "training set"), ((0, (3, 1.5)), "test set"))]
@@ -135,6 +138,19 @@ def draw_curves(result, chosen, asked, options):
     return figure
 
 
+NOT_DONE, DIVERGED, BOTH = "not done yet", "diverged at once", "not done yet, or diverged at once"
+EMPTY = {NOT_DONE: "no network of this selection is done yet",
+         DIVERGED: "every training of this selection diverged at once",
+         BOTH: "of this selection every training that is done diverged at once"}
+
+
+def why_empty(curves):
+    """Why a panel of these curves has no value."""
+    done = [statuses(curve.result, (), curve.chosen) for curve in curves]
+    done = np.concatenate([np.atleast_1d(True if status is None else status == DONE).ravel() for status in done])
+    return DIVERGED if done.all() else BOTH if done.any() else NOT_DONE
+
+
 def curve_notes(result, rows):
     notes = []
     if len(rows[0].chosen["replica"]) > 1:
@@ -142,15 +158,15 @@ def curve_notes(result, rows):
     return notes
 
 
-def finish_curves(axes, result, name, short, filled):
+def finish_curves(axes, result, name, short, missing):
     axes.set_xscale("symlog", linthresh=1.0)
     last = trained.steps(result)[-1]
     axes.set_xlim(0, last * 1.05)
     axes.xaxis.set_major_formatter(style.ticker.FuncFormatter(lambda value, _: style.number(value)))
     axes.set_xlabel("step")
     axes.set_ylabel(trained.MEASURES[short][0].removeprefix("training "))
-    if not filled:  # a logarithmic axis needs a value
-        axes.text(0.5, 0.5, "not done yet, or diverged at once", transform=axes.transAxes, ha="center", va="center", color="0.4")
+    if missing:  # a logarithmic axis needs a value
+        axes.text(0.5, 0.5, missing, transform=axes.transAxes, ha="center", va="center", color="0.4")
         axes.set_yticks([])
     elif short == "loss":
         axes.set_yscale("log", nonpositive="clip")
@@ -217,8 +233,8 @@ def draw_time(axes, x, values, curve, last):
     return bool(never.any())
 
 
-def draw_final(axes, result, x, curve, name, axis):
-    mean = average(trained.measured(result, f"train/final_{name}", (axis,), curve.chosen, curve.rate), False, "linear")
+def draw_final(axes, x, curve, name, axis):
+    mean = average(trained.measured(curve.result, f"train/final_{name}", (axis,), curve.chosen, curve.rate), False, "linear")
     axes.errorbar(x, mean.value, yerr=None if np.isnan(mean.error).all() else np.nan_to_num(mean.error), fmt="o-", color=curve.colour,
                   markersize=4, linewidth=1.3, elinewidth=0.9, capsize=2)
 
@@ -228,49 +244,87 @@ def times_axis(chosen, options):
     return next((axis for axis in ("depth", "width", "weight_variance", "bias_variance") if len(chosen[axis]) > 1), "depth")
 
 
+def results_beside(result, paths):
+    """The files of --beside, whose trainings can be compared with those of `result`."""
+    others = [Result(path) for path in paths]
+    last = trained.steps(result)[-1]
+    for other in others:
+        trained.need_training(other)
+        if trained.steps(other)[-1] != last:
+            raise UsageError(f"{other.path}: trained for {trained.steps(other)[-1]} steps, {result.path} for {last}; --beside compares equal numbers")
+        if trained.threshold(other) != trained.threshold(result):
+            raise UsageError(f"{other.path}: learning times are of {trained.threshold(other) or 'another threshold'}, in {result.path} of "
+                             f"{trained.threshold(result) or 'another'}")
+    return others
+
+
+def axes_that_differ(selected, x):
+    """The axes of single values that are not the same in all files."""
+    found = []
+    for axis in POINT_AXES:
+        values = [tuple(result.axes[axis][chosen[axis]]) for result, chosen in selected]
+        if axis != x and len(set(values)) > 1 and all(len(each) == 1 for each in values):
+            found.append(axis)
+    return found
+
+
+def curves_of_times(selected, x, options):
+    """A curve of every combination of every file; the axes that vary in one of them or between them."""
+    between = axes_that_differ(selected, x)
+    found, all_varied = [], set(between)
+    for result, chosen in selected:
+        own = [style.value_text(axis, result.axes[axis][chosen[axis][0]]) for axis in between]
+        combined, varied = combinations(result, chosen, x)
+        all_varied |= set(varied)
+        rate = trained.rate_of(result, options.learning_rate)
+        found += [Curve(result, point, rate, ", ".join([*own, label] if label else own), None) for point, label in combined]
+    for curve, colour in zip(found, colours_of(len(found), False)):
+        curve.colour = colour
+    return found, all_varied
+
+
 def draw_times(result, chosen, asked, options):
     """The figure of `eoc-plot train --show times`."""
     axis = times_axis(chosen, options)
     assert axis in NUMBER_AXES
-    rate = trained.rate_of(result, options.learning_rate)
-    combined, varied = combinations(result, chosen, axis)
-    colours = colours_of(len(combined), False)
-    curves = [Curve(own, rate, label, colours[k]) for k, (own, label) in enumerate(combined)]
+    selected = [(result, chosen), *((other, selection(other, [])[0]) for other in results_beside(result, options.beside))]
+    curves, varied = curves_of_times(selected, axis, options)
     final = options.statistic or ["accuracy" if np.isfinite(result.file["train/final_accuracy"][()]).any() else "loss"]
     final = [trained.measure(name).short for name in final if trained.measure(name).short != "learning_time"]
     figure, panels = style.new_figure(1, 1 + len(final), 4.6, 3.6, extra_width=2.2 if len(curves) > 1 else 0.4)
-    values, last = result.axes[axis][chosen[axis]], int(trained.steps(result)[-1])
+    last = int(trained.steps(result)[-1])
+    values = np.unique(np.concatenate([own.axes[axis][indices[axis]] for own, indices in selected]))
     log = style.wants_log(values)
     never = undone = False
     for k, curve in enumerate(curves):
-        status = statuses(result, (axis,), curve.chosen)
-        times = trained.measured(result, "train/learning_time", (axis,), curve.chosen, rate)
+        status = statuses(curve.result, (axis,), curve.chosen)
+        times = trained.measured(curve.result, "train/learning_time", (axis,), curve.chosen, curve.rate)
         done = np.ones(times.shape, bool) if status is None else np.broadcast_to(status == DONE, times.shape)
         undone |= not done.all()
-        x = dodge(values.astype(float), k, len(curves), log)
+        x = dodge(curve.result.axes[axis][curve.chosen[axis]].astype(float), k, len(curves), log)
         never |= draw_time(panels[0, 0], x, median_time(times, done), curve, last)
         for j, name in enumerate(final):
-            draw_final(panels[0, 1 + j], result, x, curve, name, axis)
+            draw_final(panels[0, 1 + j], x, curve, name, axis)
     finish_times(result, panels[0], values, axis, log, final, last)
-    lines, notes = [], times_notes(never, undone, last, len(chosen["replica"]))
+    lines, notes = [], times_notes(never, undone, trained.steps(result), len(chosen["replica"]))
     if axis == "depth":
-        lines = draw_scales(panels[0], result, curves, options.xi)
-        notes += scale_notes(result, curves, final, options.trained)
+        lines = draw_scales(panels[0], curves, options.xi)
+        notes += scale_notes(curves, final, options.trained)
     if len(curves) > 1 or lines:
         entries = [Line2D([], [], color=c.colour, marker="o", markersize=4, linewidth=1.3, label=c.label) for c in curves if c.label]
         panels[0, -1].legend(handles=entries + lines, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False)
-    style.add_title(figure, heading(result, options.title), times_subtitle(result, chosen, axis, varied, rate))
+    style.add_title(figure, heading(result, options.title), times_subtitle(result, chosen, axis, varied, curves[0].rate))
     figure.set_figheight(figure.get_figheight() + 0.2 * max(len(notes) - 1, 0))
     style.add_footnote(figure, notes)
     return figure
 
 
-def draw_scales(row, result, curves, multiples):
+def draw_scales(row, curves, multiples):
     """Multiples of the curves' depth scales across all panels, the same depth once; their entries for the key."""
     drawn = {}
     low, high = row[0].get_xlim()
     for curve in curves:
-        for k, (depth, words) in enumerate(depth_scale.multiples_of(result, curve, multiples)):
+        for k, (depth, words) in enumerate(depth_scale.multiples_of(curve.result, curve, multiples)):
             if low <= depth <= high and f"{depth:.4g}" not in drawn:
                 keys = dict(color="black", linewidth=1.2, linestyle=XI_STYLES[k % len(XI_STYLES)])
                 for axes in row:
@@ -279,14 +333,14 @@ def draw_scales(row, result, curves, multiples):
     return list(drawn.values())
 
 
-def scale_notes(result, curves, final, wanted):
+def scale_notes(curves, final, wanted):
     """What the gradient's depth scale is, and how many of it the best rates train."""
-    rows = [Row(curve.chosen, curve.label) for curve in curves]
-    scales = [(row, depth_scale.find(result, row, ())) for row in rows]
-    notes = depth_scale.notes([(row.name, scale) for row, scale in scales])
+    rows = [(curve.result, Row(curve.chosen, curve.label)) for curve in curves]
+    scales = [(result, row, depth_scale.find(result, row, ())) for result, row in rows]
+    notes = depth_scale.notes([(row.name, scale) for _, row, scale in scales])
     if notes and "accuracy" in final and curves[0].rate == trained.BEST:
-        reaches = [(row.name, trained.reach(result, row, "train/final_accuracy", None, wanted), scale) for row, scale in scales]
-        notes += trained.reach_notes(result, reaches, wanted)
+        reaches = [(row.name, trained.reach(result, row, "train/final_accuracy", None, wanted), scale) for result, row, scale in scales]
+        notes += trained.reach_notes(curves[0].result, reaches, wanted)
     return notes
 
 
@@ -296,19 +350,32 @@ def times_subtitle(result, chosen, axis, varied, rate):
     return ", ".join([*parts, style.replica_text(len(chosen["replica"])), trained.rate_text(result, rate)])
 
 
-def times_notes(never, undone, last, replicas):
+def times_notes(never, undone, steps, replicas):
     notes = ["Points: median over replicas, bars from the least to the greatest."] if replicas > 1 else []
+    notes.append(resolution_note(steps))
     if never:
-        notes.append(f"Triangles: not learnt in {last} steps" + (" by half of the replicas." if replicas > 1 else "."))
+        notes.append(f"Triangles: not learnt in {steps[-1]} steps" + (" by half of the replicas." if replicas > 1 else "."))
     if undone:
         notes.append("Networks that are not done yet are left out.")
     return notes
 
 
+def resolution_note(steps):
+    """A learning time is a recorded step: how far these lie apart."""
+    positive = steps[steps > 0]
+    if len(positive) < 2:
+        return "Learning times are recorded steps."
+    apart = np.diff(positive)
+    if apart.max() == apart.min():
+        return f"Learning times are recorded steps, {apart[0]} apart."
+    ratio = (positive[1:] / positive[:-1])[len(apart) // 2:].max()  # the first ones are whole numbers near each other
+    return f"Learning times are recorded steps, each up to {ratio:.3g} times the one before."
+
+
 def finish_times(result, row, values, axis, log, final, last):
     held = trained.threshold(result)
     row[0].set_ylabel("learning time in steps" + (f" (to {held})" if held else ""))
-    row[0].set_ylim(max(row[0].get_ylim()[0], 0.7), 1.7 * last)
+    row[0].set_ylim(max(min(row[0].get_ylim()[0], 0.1 * last), 0.7), 1.7 * last)  # a decade at least
     style.set_scale(row[0], "y", True)
     for axes, name in zip(row[1:], final):
         axes.set_ylabel(f"{trained.MEASURES[name][0]} after {last} steps")
