@@ -20,7 +20,9 @@
  * along it. Rows of gradients, weight gradients and of the Jacobian have both, to the first order of 1/N (its second
  * moment takes the outlier as one value); limits, chi_1 among them, are of the rest. A gradient along one direction is
  * as large as v happens to lie: rows are means, about which single networks scatter. gradient_c is the quotient of
- * means. Over the positions of a convolution outliers act together: rows are NaN there where they would count, by 1 %.
+ * means. Over the positions of a convolution an outlier is a wave, which the averaging operator takes away but for the
+ * one without crests, of weight 1/N over their number; weight gradients and the second moment of J are NaN there where
+ * it counts, by 1 %.
  *
  * crelu is relu forward and back (each unit has one active feature), its Jacobian that of a linear network of Gaussian
  * weights of half the variance; with [W', -W'] it is linear, but for the gradients of its features. Behind a

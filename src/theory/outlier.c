@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outlier.h"
 
+#include "eoc/spatial_theory.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PLUS, MINUS, ONE };
@@ -57,8 +60,8 @@ static void fill_turn(const eoc_block *b, const eoc_tilts *t, const eoc_outlier_
         layer->turn[MINUS][j] = ratio(through * branch * u->phi * t->minus[j], u->minus);
         layer->turn[ONE][j] = through * t->slope[j];
     }
-    layer->turn[PLUS][PLUS] += ratio(skip * skip * before->plus, u->plus);
-    layer->turn[MINUS][MINUS] += ratio(skip * skip * before->minus, u->minus);
+    layer->kept[PLUS] = ratio(skip * skip * before->plus, u->plus);
+    layer->kept[MINUS] = ratio(skip * skip * before->minus, u->minus);
     layer->turn[PLUS][ONE] = ratio(skip * branch * u->phi * t->mean, u->plus);
     layer->turn[ONE][ONE] = skip;
 }
@@ -138,55 +141,123 @@ void eoc_outlier_layer_fill(const eoc_layer_law *law, const eoc_sight *sight, co
     fill_echo(b, tilts, &u, layer);
 }
 
-/* -- the way back -- */
+/* -- waves over positions -- */
 
-eoc_outlier_gauge eoc_outlier_gauge_begin(int width, double s_1)
+static int by_value(const void *a, const void *b)
 {
-    return (eoc_outlier_gauge){.width = width, .s_1 = s_1, .size = 1.0};
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
 }
 
-static double read_overlaps(const eoc_outlier_gauge *g, const eoc_overlaps *o)
+eoc_status eoc_outlier_waves_create(const eoc_network *network, eoc_outlier_waves *waves)
 {
-    return g->x[PLUS][PLUS] * o->plus + g->x[MINUS][MINUS] * o->minus + g->x[ONE][ONE] * o->one +
-           (g->x[PLUS][ONE] + g->x[ONE][PLUS]) * o->plus_one;
+    const int positions = eoc_network_positions(network);
+    double *const all = malloc(2 * sizeof *all * (size_t)positions);
+    EOC_REQUIRE(all, EOC_ERR_NOMEM, "no memory for the waves over %d positions", positions);
+    all[0] = 1.0;
+    if (positions > 1) {
+        const eoc_averaging averaging = eoc_averaging_of(network);
+        eoc_averaging_eigenvalues(&averaging, all);
+    }
+    qsort(all, (size_t)positions, sizeof *all, by_value);
+    *waves = (eoc_outlier_waves){.eigenvalue = all, .share = all + positions};
+    for (int k = 0; k < positions; k++) {
+        const bool again = waves->count > 0 && all[k] - all[waves->count - 1] < 1e-13;
+        if (!again) {
+            all[waves->count] = all[k];
+            waves->share[waves->count++] = 0.0;
+        }
+        waves->share[waves->count - 1] += 1.0 / positions;
+    }
+    return EOC_OK;
+}
+
+void eoc_outlier_waves_clear(eoc_outlier_waves *waves)
+{
+    free(waves->eigenvalue);
+    *waves = (eoc_outlier_waves){0};
+}
+
+/* -- the way back -- */
+
+eoc_outlier_gauge eoc_outlier_gauge_begin(const eoc_outlier_waves *waves, double (*x)[3][3], int width, double s_1)
+{
+    memset(x, 0, sizeof *x * (size_t)waves->count);
+    return (eoc_outlier_gauge){.waves = waves, .width = width, .s_1 = s_1, .size = 1.0, .x = x};
+}
+
+static double read_overlaps(double x[3][3], const eoc_overlaps *o)
+{
+    return x[PLUS][PLUS] * o->plus + x[MINUS][MINUS] * o->minus + x[ONE][ONE] * o->one +
+           (x[PLUS][ONE] + x[ONE][PLUS]) * o->plus_one;
+}
+
+/* x of a wave of this eigenvalue, of a layer that gives `size` for <t_a, t_b>/N. */
+static void wave_back(const eoc_outlier_layer *layer, double eigenvalue, double size, double x[3][3])
+{
+    const double sign[3] = {1.0, -1.0, 1.0}, factor[3] = {eigenvalue, eigenvalue, 1.0};
+    double turn[3][3], by_b[3][3] = {{0.0}};
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            turn[i][j] = factor[j] * layer->turn[i][j] + (i == j && j < 2 ? layer->kept[j] : 0.0);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            for (int k = 0; k < 3; k++) {
+                by_b[i][j] += x[i][k] * sign[k] * sign[j] * turn[k][j];
+            }
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            x[i][j] = size * factor[i] * factor[j] * layer->echo[i][j];
+            for (int k = 0; k < 3; k++) {
+                x[i][j] += turn[k][i] * by_b[k][j];
+            }
+        }
+    }
+}
+
+static void rescale(eoc_outlier_gauge *gauge)
+{
+    const size_t numbers = 9 * (size_t)gauge->waves->count;
+    double *const x = &gauge->x[0][0][0];
+    double greatest = fabs(gauge->size);
+    for (size_t i = 0; i < numbers; i++) {
+        greatest = fmax(greatest, fabs(x[i]));
+    }
+    if (greatest > 0.0) {
+        gauge->log_unit += log(greatest);
+        gauge->size /= greatest;
+        for (size_t i = 0; i < numbers; i++) {
+            x[i] /= greatest;
+        }
+    }
 }
 
 void eoc_outlier_gauge_back(const eoc_outlier_layer *layer, eoc_outlier_gauge *gauge)
 {
-    const double sign[3] = {1.0, -1.0, 1.0};
-    double by_b[3][3] = {{0.0}}, x[3][3];
-    for (int i = 0; i < 3; i++) {
-        for (int j = 0; j < 3; j++) {
-            for (int k = 0; k < 3; k++) {
-                by_b[i][j] += gauge->x[i][k] * sign[k] * sign[j] * layer->turn[k][j];
-            }
-        }
+    const double size = gauge->size;
+    gauge->size *= layer->growth;
+    for (int k = 0; k < gauge->waves->count; k++) {
+        const double drawn =
+            read_overlaps(gauge->x[k], &layer->drawn) - (1.0 + gauge->s_1) * read_overlaps(gauge->x[k], &layer->along);
+        gauge->size += gauge->waves->share[k] * drawn / gauge->width;
+        wave_back(layer, gauge->waves->eigenvalue[k], size, gauge->x[k]);
     }
-    double greatest = 0.0;
-    for (int i = 0; i < 3; i++) {
-        for (int j = 0; j < 3; j++) {
-            x[i][j] = gauge->size * layer->echo[i][j];
-            for (int k = 0; k < 3; k++) {
-                x[i][j] += layer->turn[k][i] * by_b[k][j];
-            }
-            greatest = fmax(greatest, fabs(x[i][j]));
-        }
-    }
-    const double drawn = read_overlaps(gauge, &layer->drawn) - (1.0 + gauge->s_1) * read_overlaps(gauge, &layer->along);
-    gauge->size = layer->growth * gauge->size + drawn / gauge->width;
-    memcpy(gauge->x, x, sizeof x);
-    greatest = fmax(greatest, fabs(gauge->size));
-    if (greatest > 0.0) {
-        gauge->log_unit += log(greatest);
-        gauge->size /= greatest;
-        for (int i = 0; i < 9; i++) {
-            gauge->x[i / 3][i % 3] /= greatest;
-        }
-    }
+    rescale(gauge);
 }
 
-signed_log eoc_outlier_gauge_of(const eoc_outlier_gauge *gauge, double size, const eoc_overlaps *overlaps)
+signed_log eoc_outlier_gauge_of(const eoc_outlier_gauge *gauge, double size, const eoc_overlaps *overlaps,
+                                double leaning)
 {
-    const double value = gauge->size * size + read_overlaps(gauge, overlaps) / gauge->width;
+    double value = gauge->size * size;
+    for (int k = 0; k < gauge->waves->count; k++) {
+        const double eigenvalue = gauge->waves->eigenvalue[k];
+        const double read =
+            read_overlaps(gauge->x[k], overlaps) + gauge->x[k][PLUS][PLUS] * leaning * eigenvalue * eigenvalue;
+        value += gauge->waves->share[k] * read / gauge->width;
+    }
     return (signed_log){.log_size = log(fabs(value)) + gauge->log_unit, .sign = (value > 0.0) - (value < 0.0)};
 }

@@ -12,6 +12,10 @@
  * z_b, z_+ and z_-. Overlaps are in units of |z_+| and |z_-|: x = (<t, z_+>/|z_+|, <t, z_->/|z_-|, <t, 1>/N^(1/2))
  * times N^(-1/2). Of one input the second is 0.
  *
+ * Over the positions of a convolution overlaps are with the signal where the tangent is, and average as it does: a wave
+ * over them has that of one position with the averaging operator's eigenvalue on W. <t_a, t_b> of a unit vector stays
+ * where its place is, to the order of 1/N, and draws all waves alike.
+ *
  * W of a law with orthogonal rows keeps W t at right angles to W z: 1 + s_1 of what is drawn anew along it is missing
  * (s_1 as in eoc_curves_fill).
  */
@@ -35,8 +39,9 @@ typedef struct {
     eoc_overlaps along;  /* ... of that along what is known: orthogonal rows leave it out */
     double weight_size;  /* <t_a, t_b>/N of what unit vectors at u become */
     double growth;       /* of <t_a, t_b>, without the rest */
-    double turn[3][3];   /* x' = turn x of input a; of input b what is between z_- and the others changes its sign */
-    double echo[3][3];   /* what x_a x_b^T gives to <t_a', t_b'>/N */
+    double turn[3][3]; /* x' = turn x of input a; of input b what is between z_- and the others changes its sign; ... */
+    double kept[2];    /* ... and what of the first two is skipped */
+    double echo[3][3]; /* what x_a x_b^T gives to <t_a', t_b'>/N */
 } eoc_outlier_layer;
 
 /* Lengths and means at a layer: of z, of its half sum and half difference by |z|. */
@@ -58,21 +63,33 @@ void eoc_outlier_layer_fill(const eoc_layer_law *law, const eoc_sight *sight, co
                             const eoc_outlier_signal *before, const eoc_outlier_signal *after,
                             eoc_outlier_layer *layer);
 
+/* The waves over positions, those of one eigenvalue together; without space there is one, of 1. */
+typedef struct {
+    int count;
+    double *eigenvalue, *share; /* (count); of the positions' number */
+} eoc_outlier_waves;
+
+eoc_status eoc_outlier_waves_create(const eoc_network *network, eoc_outlier_waves *waves);
+void eoc_outlier_waves_clear(eoc_outlier_waves *waves);
+
 /* What |dh^L/dz^l|^2/N, or of two inputs the inner product, is of a vector at layer l: begins at the last one. */
 typedef struct {
-    int width;       /* N */
-    double s_1;      /* of W */
-    double size;     /* per <t_a, t_b>/N */
-    double x[3][3];  /* per x_a x_b^T */
-    double log_unit; /* of all of these */
+    const eoc_outlier_waves *waves;
+    int width;         /* N */
+    double s_1;        /* of W */
+    double size;       /* per <t_a, t_b>/N */
+    double (*x)[3][3]; /* (waves): per x_a x_b^T */
+    double log_unit;   /* of all of these */
 } eoc_outlier_gauge;
 
-eoc_outlier_gauge eoc_outlier_gauge_begin(int width, double s_1);
+/* @param x  (waves) memory of the caller, kept; it is cleared */
+eoc_outlier_gauge eoc_outlier_gauge_begin(const eoc_outlier_waves *waves, double (*x)[3][3], int width, double s_1);
 
 /* From a layer to the one before. */
 void eoc_outlier_gauge_back(const eoc_outlier_layer *layer, eoc_outlier_gauge *gauge);
 
-/* Of vectors of that size and these overlaps, times N. */
-signed_log eoc_outlier_gauge_of(const eoc_outlier_gauge *gauge, double size, const eoc_overlaps *overlaps);
+/* Of vectors of that size and these overlaps, times N; `leaning` more of `plus`, times the square of the eigenvalue. */
+signed_log eoc_outlier_gauge_of(const eoc_outlier_gauge *gauge, double size, const eoc_overlaps *overlaps,
+                                double leaning);
 
 #endif

@@ -345,7 +345,16 @@ typedef struct {
     const eoc_network *network;
     int layer;
     eoc_outlier_gauge *gauges; /* (1 + num_pairs), one input first; NULL: there is no outlier */
+    eoc_outlier_waves waves;
+    double (*x)[3][3]; /* (1 + num_pairs, waves) of the gauges */
 } descent;
+
+static void descent_end(descent *d)
+{
+    free(d->gauges);
+    free(d->x);
+    eoc_outlier_waves_clear(&d->waves);
+}
 
 static eoc_status descent_begin(const single_curves *c, const eoc_network *network, eoc_law_s_1 s_1, descent *d)
 {
@@ -354,10 +363,16 @@ static eoc_status descent_begin(const single_curves *c, const eoc_network *netwo
         return EOC_OK;
     }
     const size_t streams = (size_t)c->num_pairs + 1;
+    EOC_TRY(eoc_outlier_waves_create(network, &d->waves));
+    const size_t waves = (size_t)d->waves.count;
     d->gauges = malloc(sizeof *d->gauges * streams);
-    EOC_REQUIRE(d->gauges, EOC_ERR_NOMEM, "no memory for curves of %d pairs", c->num_pairs);
+    d->x = malloc(sizeof *d->x * streams * waves);
+    if (!d->gauges || !d->x) {
+        descent_end(d);
+        return EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d pairs", c->num_pairs);
+    }
     for (size_t i = 0; i < streams; i++) {
-        d->gauges[i] = eoc_outlier_gauge_begin(network->width, s_1.block);
+        d->gauges[i] = eoc_outlier_gauge_begin(&d->waves, d->x + i * waves, network->width, s_1.block);
     }
     return EOC_OK;
 }
@@ -370,19 +385,6 @@ static void descend(descent *d, int layer)
             eoc_outlier_gauge_back(&d->curves->outlier[i * layers + (size_t)d->layer], &d->gauges[i]);
         }
     }
-}
-
-/* Of the positions of an image each has its outlier, and their sum is another one: beyond what it may weigh in a
- * network without space nothing is known. */
-static const double NEGLIGIBLE = 1e-2;
-
-static signed_log with_outlier(const descent *d, signed_log rest, signed_log all)
-{
-    if (eoc_network_positions(d->network) == 1) {
-        return all;
-    }
-    const double by_rest = rest.sign * all.sign * exp(all.log_size - rest.log_size);
-    return fabs(by_rest - 1.0) < NEGLIGIBLE ? rest : (signed_log){.log_size = NAN, .sign = 1};
 }
 
 static signed_log times_size(signed_log value, double log_size)
@@ -403,7 +405,7 @@ static signed_log gradient(const descent *d)
     const int depth = d->network->depth;
     const signed_log g = range_product(c->growth[depth], c->growth[d->layer]);
     if (d->gauges) {
-        return with_outlier(d, g, eoc_outlier_gauge_of(&d->gauges[0], 1.0, &c->outlier[d->layer].unit));
+        return eoc_outlier_gauge_of(&d->gauges[0], 1.0, &c->outlier[d->layer].unit, 0.0);
     }
     return times_size(g, c->law.block.phi_on_top ? c->top[depth] : 0.0);
 }
@@ -416,12 +418,26 @@ static signed_log pair_gradient(const descent *d, int pair)
     const signed_log g = range_product(c->pair_growth[top], c->pair_growth[row + (size_t)d->layer]);
     if (d->gauges) {
         const eoc_outlier_layer *here = &c->outlier[((size_t)pair + 1) * layers + (size_t)d->layer];
-        return with_outlier(d, g, eoc_outlier_gauge_of(&d->gauges[pair + 1], 1.0, &here->unit));
+        return eoc_outlier_gauge_of(&d->gauges[pair + 1], 1.0, &here->unit, 0.0);
     }
     if (!c->law.block.phi_on_top) {
         return g;
     }
     return times_value(times_size(g, c->top[d->network->depth]), c->pair_top[top]);
+}
+
+/* The outlier's gradients at two positions are alike, and add up in the sum over positions by how alike these are:
+ * beyond a share of the rest nothing is known. */
+static const double NEGLIGIBLE = 1e-2;
+
+static signed_log over_positions(const descent *d, signed_log rest, signed_log all)
+{
+    const int positions = eoc_network_positions(d->network);
+    if (positions == 1) {
+        return all;
+    }
+    const double by_rest = rest.sign * all.sign * exp(all.log_size - rest.log_size);
+    return fabs(by_rest - 1.0) * positions < NEGLIGIBLE ? rest : (signed_log){.log_size = NAN, .sign = 1};
 }
 
 /* Where a tangent leans on a signal it does so behind phi' too, in layers from 2 on. */
@@ -437,8 +453,8 @@ static signed_log weight_gradient_with_outlier(const descent *d, int pair, signe
         return (signed_log){.log_size = NAN, .sign = 1};
     }
     const eoc_outlier_layer *here = &c->outlier[row + before + 1];
-    const signed_log all = eoc_outlier_gauge_of(&d->gauges[pair + 1], here->weight_size, &here->weight);
-    return with_outlier(d, rest, times_value(times_size(all, c->log_q[before]), 1.0 - one_minus_c));
+    const signed_log all = eoc_outlier_gauge_of(&d->gauges[pair + 1], here->weight_size, &here->weight, 0.0);
+    return over_positions(d, rest, times_value(times_size(all, c->log_q[before]), 1.0 - one_minus_c));
 }
 
 /* E[(dE/dW_ij)^2] of one input, or, from 0 on, the product of two. */
@@ -497,9 +513,8 @@ static double log_jacobian_m1(const descent *d, eoc_law_s_1 s_1)
     if (d->gauges) {
         const double share = 1.0 - exp(log(c->law.bias) - c->log_q[1]);
         const double wider = (double)d->network->width / d->network->architecture.kind->width(d->network, 0);
-        const eoc_overlaps lifted = {.plus = 1.0 + share * (wider - 1.0 - s_1.lift), .one = 1.0};
-        first = with_outlier(d, range_product(c->growth[d->network->depth], c->growth[1]),
-                             eoc_outlier_gauge_of(&d->gauges[0], 1.0, &lifted));
+        const eoc_overlaps lifted = {.plus = 1.0 - share * (1.0 + s_1.lift), .one = 1.0};
+        first = eoc_outlier_gauge_of(&d->gauges[0], 1.0, &lifted, share * wider);
     }
     return first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
 }
@@ -543,7 +558,10 @@ static double log_jacobian_m2(const descent *d, eoc_law_s_1 s_1, double log_m1)
         return 2.0 * log_m1 + log1p(excess);
     }
     const double rest = exp(log(c->law.lift) + range_product(c->growth[depth], c->growth[1]).log_size - log_m1);
-    const double share = 1.0 - rest;
+    const double share = 1.0 - rest, most = eoc_network_positions(d->network) == 1 ? 1.0 : NEGLIGIBLE;
+    if (fabs(share) > most) {
+        return NAN; /* of positions there are several */
+    }
     return 2.0 * log_m1 + log(rest * rest * (1.0 + excess) + 2.0 * rest * share + d->network->width * share * share);
 }
 
@@ -562,7 +580,7 @@ static eoc_status fill(const void *curves, const eoc_network *network, const int
     rows->mean_gradient_c = mean_gradient_cosine(&d);
     rows->log_jacobian_m1 = log_jacobian_m1(&d, s_1);
     rows->log_jacobian_m2 = log_jacobian_m2(&d, s_1, rows->log_jacobian_m1);
-    free(d.gauges);
+    descent_end(&d);
     return EOC_OK;
 }
 
