@@ -68,7 +68,7 @@ double eoc_layer_theory_lift(const eoc_network *network);
  * Accuracy: 1e-9 without batch normalization, 1e-8 with it (tests/unit/test_layer_theory.c); 1e-6 of the part of the
  * outlier in products of two inputs.
  * Cost: as eoc_curves_create where the length settles; residual networks of kinked phi, whose length never does, pay a
- * two-dimensional quadrature a layer and pair (1 ms), form=reduced with phi that is not two slopes another (3 ms).
+ * two-dimensional quadrature a layer and pair (1 ms), form=reduced with phi that is not two slopes another (2 ms).
  */
 eoc_status eoc_layer_theory_create(const eoc_network *network, const eoc_theory_inputs *inputs, int max_depth,
                                    eoc_layer_theory **theory);

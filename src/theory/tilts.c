@@ -154,22 +154,31 @@ static void place(const gauss_rule *rule, double focus, double width, panels *p)
     }
 }
 
+/* One value of u_a, and its slope and feature. */
 typedef struct {
-    const eoc_activation *act;
-    double unit;                      /* of phi */
-    double half_sum, half_difference; /* u_a + u_b = 2 half_sum e_0, u_a - u_b = 2 half_difference e_1 */
-} pair_context;
+    double u, phi, slope, weight;
+} given;
 
-static void add_point(const pair_context *c, double u_a, double phi_a, double slope_a, double difference, double weight,
-                      double *values)
+/* What all values of u_b beside it give; unit is of phi, u_a + u_b = 2 half_sum e_0, u_a - u_b = 2 half_difference e_1.
+ */
+static void add_row(const eoc_activation *act, const given *a, const panels *p, const double *difference, double unit,
+                    double half_sum, double half_difference, double *values)
 {
-    const double u_b = u_a - difference, phi_b = eoc_activation_phi(c->act, u_b);
-    const double e_0 = c->half_sum > 0.0 ? 0.5 * (u_a + u_b) / c->half_sum : 0.0;
-    double f[NUM_INTEGRANDS];
-    put_integrands(slope_a, eoc_activation_dphi(c->act, u_b), 0.5 * c->unit * (phi_a + phi_b),
-                   0.5 * c->unit * (phi_a - phi_b), e_0, 0.5 * difference / c->half_difference, f);
-    for (int k = 0; k < NUM_INTEGRANDS; k++) {
-        values[k] += weight * f[k];
+    double u[MAX_NODES], phi[MAX_NODES], slope[MAX_NODES];
+    const int n = p->num_nodes;
+    for (int i = 0; i < n; i++) {
+        u[i] = a->u - difference[i];
+    }
+    act->kind->phi_many(u, phi, (size_t)n, act->parameters);
+    act->kind->dphi_many(u, slope, (size_t)n, act->parameters);
+    for (int i = 0; i < n; i++) {
+        const double e_0 = half_sum > 0.0 ? 0.5 * (a->u + u[i]) / half_sum : 0.0;
+        double f[NUM_INTEGRANDS];
+        put_integrands(a->slope, slope[i], 0.5 * unit * (a->phi + phi[i]), 0.5 * unit * (a->phi - phi[i]), e_0,
+                       0.5 * difference[i] / half_difference, f);
+        for (int k = 0; k < NUM_INTEGRANDS; k++) {
+            values[k] += a->weight * p->weight[i] * f[k];
+        }
     }
 }
 
@@ -177,20 +186,21 @@ static void sum_pair(const eoc_activation *act, const eoc_moments *m, double one
 {
     panels outer, inner;
     gauss_rule rule;
+    double difference[MAX_NODES];
     eoc_quadrature_legendre(POINTS, rule.node, rule.weight);
     const double root = sqrt(m->q), spread = root * sqrt(fmax(one_minus_c * (2.0 - one_minus_c), 1e-24));
-    const pair_context c = {.act = act,
-                            .unit = exp(-0.5 * m->log_phi2),
-                            .half_sum = root * sqrt(fmax(0.0, 0.5 * (2.0 - one_minus_c))),
-                            .half_difference = root * sqrt(0.5 * one_minus_c)};
+    const double half_sum = root * sqrt(fmax(0.0, 0.5 * (2.0 - one_minus_c)));
+    const double half_difference = root * sqrt(0.5 * one_minus_c), unit = exp(-0.5 * m->log_phi2);
     place(&rule, 0.0, EOC_FEATURE / root, &outer);
     for (int i = 0; i < outer.num_nodes; i++) {
-        const double u_a = root * outer.z[i], phi = eoc_activation_phi(act, u_a), dphi = eoc_activation_dphi(act, u_a);
-        place(&rule, -(1.0 - one_minus_c) * u_a / spread, EOC_FEATURE / spread, &inner);
+        const double u = root * outer.z[i];
+        const given a = {
+            .u = u, .phi = eoc_activation_phi(act, u), .slope = eoc_activation_dphi(act, u), .weight = outer.weight[i]};
+        place(&rule, -(1.0 - one_minus_c) * u / spread, EOC_FEATURE / spread, &inner);
         for (int j = 0; j < inner.num_nodes; j++) {
-            add_point(&c, u_a, phi, dphi, one_minus_c * u_a - spread * inner.z[j], outer.weight[i] * inner.weight[j],
-                      values);
+            difference[j] = one_minus_c * u - spread * inner.z[j];
         }
+        add_row(act, &a, &inner, difference, unit, half_sum, half_difference, values);
     }
 }
 
