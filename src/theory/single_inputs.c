@@ -221,7 +221,8 @@ static void note_outlier(iteration *it, int layer)
             eoc_tilts_of_one(it->passed, keep, &tilts);
         } else {
             const double one_minus_c = c->one_minus_c[(size_t)p * layers + (size_t)layer - 1];
-            eoc_tilts_of_pair(it->passed, one_minus_c * it->sight.share_before, keep, &tilts);
+            eoc_tilts_of_pair(it->passed, one_minus_c * it->sight.share_before, it->pair_feature[p], it->pair_slope[p],
+                              keep, &tilts);
         }
         eoc_outlier_layer_fill(&c->law, &it->sight, &tilts, &before, &here, out);
     }
@@ -234,7 +235,9 @@ static void step(iteration *it, int layer)
     const eoc_layer_law *law = &c->law;
     const eoc_block *b = &law->block;
     const size_t layers = (size_t)c->max_depth + 1, at = (size_t)layer, next = at + 1;
-    see_pairs(it, layer, false);
+    if (it->features != it->passed) { /* else note_features has seen them */
+        see_pairs(it, layer, false);
+    }
     eoc_shares shares;
     const eoc_signal stream = eoc_stream_next(law, &it->stream, &it->sight, &shares);
     const double skip2 = b->skip * b->skip, through = b->branch * b->branch * it->sight.a;

@@ -65,32 +65,37 @@ static signed_log times_value(signed_log value, double factor)
                         .sign = value.sign * ((factor > 0.0) - (factor < 0.0))};
 }
 
-/* log of E[(dE/dz^l)^2], l the layer of the descent, for v ~ N(0, I) on h^depth */
-static signed_log gradient(const descent *d)
+/* E[(dE/dz^l)^2] without an outlier, l the layer of the descent, for v ~ N(0, I) on h^depth; from 0 on the product of
+ * two inputs. */
+static signed_log rest_gradient(const descent *d, int pair)
 {
     const eoc_single_curves *c = d->curves;
     const int depth = d->network->depth;
-    const signed_log g = range_product(c->growth[depth], c->growth[d->layer]);
-    if (d->gauges) {
-        return eoc_outlier_gauge_of(&d->gauges[0], 1.0, &c->outlier[d->layer].unit, 0.0);
-    }
-    return times_size(g, c->law.block.phi_on_top ? c->top[depth] : 0.0);
-}
-
-/* The same of two inputs. */
-static signed_log pair_gradient(const descent *d, int pair)
-{
-    const eoc_single_curves *c = d->curves;
-    const size_t layers = (size_t)c->max_depth + 1, row = (size_t)pair * layers, top = row + (size_t)d->network->depth;
-    const signed_log g = range_product(c->pair_growth[top], c->pair_growth[row + (size_t)d->layer]);
-    if (d->gauges) {
-        const eoc_outlier_layer *here = &c->outlier[((size_t)pair + 1) * layers + (size_t)d->layer];
-        return eoc_outlier_gauge_of(&d->gauges[pair + 1], 1.0, &here->unit, 0.0);
-    }
+    const size_t row = pair < 0 ? 0 : (size_t)pair * ((size_t)c->max_depth + 1);
+    const product *growth = pair < 0 ? c->growth : c->pair_growth + row;
+    const signed_log g = range_product(growth[depth], growth[d->layer]);
     if (!c->law.block.phi_on_top) {
         return g;
     }
-    return times_value(times_size(g, c->top[d->network->depth]), c->pair_top[top]);
+    return times_value(times_size(g, c->top[depth]), pair < 0 ? 1.0 : c->pair_top[row + (size_t)depth]);
+}
+
+static const eoc_outlier_layer *outlier_here(const descent *d, int pair)
+{
+    return &d->curves->outlier[(size_t)(pair + 1) * ((size_t)d->curves->max_depth + 1) + (size_t)d->layer];
+}
+
+/* The same with it. */
+static signed_log gradient(const descent *d, int pair)
+{
+    return d->gauges ? eoc_outlier_gauge_of(&d->gauges[pair + 1], 1.0, &outlier_here(d, pair)->unit, 0.0)
+                     : rest_gradient(d, pair);
+}
+
+/* log of a mean square: what comes out below 0 is beyond the first order of 1/N. */
+static double log_of_square(signed_log square)
+{
+    return square.sign > 0 ? square.log_size : square.sign < 0 ? NAN : -INFINITY;
 }
 
 /* The outlier's gradients at two positions are alike, and add up in the sum over positions by how alike these are:
@@ -107,11 +112,21 @@ static signed_log over_positions(const descent *d, signed_log rest, signed_log a
     return fabs(by_rest - 1.0) * positions < NEGLIGIBLE ? rest : (signed_log){.log_size = NAN, .sign = 1};
 }
 
-/* Where a tangent leans on a signal it does so behind phi' too, in layers from 2 on. */
-static signed_log weight_gradient_with_outlier(const descent *d, int pair, signed_log rest)
+/* E[(dE/dW_ij)^2] of one input, or, from 0 on, the product of two, given that of z. */
+static signed_log weighed(const descent *d, int pair, signed_log gradient_of_z)
 {
     const eoc_single_curves *c = d->curves;
-    const size_t row = (size_t)(pair + 1) * ((size_t)c->max_depth + 1), before = (size_t)d->layer - 1;
+    const size_t at = (size_t)d->layer;
+    const double cosine = pair < 0 ? 1.0 : c->pair_weight[(size_t)pair * ((size_t)c->max_depth + 1) + at];
+    const bool nothing = isnan(cosine) || c->weight[at] == -INFINITY;
+    return nothing ? (signed_log){.sign = 0} : times_value(times_size(gradient_of_z, c->weight[at]), cosine);
+}
+
+/* Where a tangent leans on a signal it does so behind phi' too, in layers from 2 on. */
+static signed_log weight_gradient_with_outlier(const descent *d, int pair)
+{
+    const eoc_single_curves *c = d->curves;
+    const size_t before = (size_t)d->layer - 1;
     const double one_minus_c = pair < 0 ? 0.0 : c->one_minus_c[(size_t)pair * ((size_t)c->max_depth + 1) + before];
     if (c->log_q[before] == -INFINITY) {
         return (signed_log){.sign = 0};
@@ -119,21 +134,16 @@ static signed_log weight_gradient_with_outlier(const descent *d, int pair, signe
     if (isnan(one_minus_c)) {
         return (signed_log){.log_size = NAN, .sign = 1};
     }
-    const eoc_outlier_layer *here = &c->outlier[row + before + 1];
+    const eoc_outlier_layer *here = outlier_here(d, pair);
     const signed_log all = eoc_outlier_gauge_of(&d->gauges[pair + 1], here->weight_size, &here->weight, 0.0);
+    const signed_log rest = weighed(d, pair, rest_gradient(d, pair));
     return over_positions(d, rest, times_value(times_size(all, c->log_q[before]), 1.0 - one_minus_c));
 }
 
-/* E[(dE/dW_ij)^2] of one input, or, from 0 on, the product of two. */
+/* The positions of a first layer's inputs are independent: there the outlier's gradients do not add up. */
 static signed_log weight_gradient(const descent *d, int pair)
 {
-    const eoc_single_curves *c = d->curves;
-    const size_t at = (size_t)d->layer;
-    const double cosine = pair < 0 ? 1.0 : c->pair_weight[(size_t)pair * ((size_t)c->max_depth + 1) + at];
-    const signed_log g = times_size(pair < 0 ? gradient(d) : pair_gradient(d, pair), c->weight[at]);
-    const bool nothing = isnan(cosine) || c->weight[at] == -INFINITY;
-    const signed_log rest = nothing ? (signed_log){.sign = 0} : times_value(g, cosine);
-    return d->gauges && at > 1 ? weight_gradient_with_outlier(d, pair, rest) : rest;
+    return d->gauges && d->layer > 1 ? weight_gradient_with_outlier(d, pair) : weighed(d, pair, gradient(d, pair));
 }
 
 static double log_weight_gradient(const descent *d)
@@ -149,13 +159,13 @@ static double log_weight_gradient(const descent *d)
             add_term(&total, g.log_size, g.sign * (p < 0 ? c->num_inputs : c->pairs[p].count));
         }
     }
-    return log_of_sum(&total);
+    return total.sum < 0.0 ? NAN : log_of_sum(&total);
 }
 
 static double gradient_cosine(const descent *d, int pair)
 {
-    const signed_log g = gradient(d), cross = pair_gradient(d, pair);
-    if (!g.sign || g.log_size == -INFINITY) {
+    const signed_log g = gradient(d, -1), cross = gradient(d, pair);
+    if (g.sign <= 0 || g.log_size == -INFINITY) {
         return NAN;
     }
     return cross.sign ? cross.sign * exp(cross.log_size - g.log_size) : 0.0;
@@ -176,14 +186,14 @@ static double mean_gradient_cosine(const descent *d)
 static double log_jacobian_m1(const descent *d, eoc_law_s_1 s_1)
 {
     const eoc_single_curves *c = d->curves;
-    signed_log first = gradient(d);
+    signed_log first = gradient(d, -1);
     if (d->gauges) {
         const double share = 1.0 - exp(log(c->law.bias) - c->log_q[1]);
         const double wider = (double)d->network->width / d->network->architecture.kind->width(d->network, 0);
         const eoc_overlaps lifted = {.plus = 1.0 - share * (1.0 + s_1.lift), .one = 1.0};
         first = eoc_outlier_gauge_of(&d->gauges[0], 1.0, &lifted, share * wider);
     }
-    return first.sign ? log(c->law.lift) + first.log_size : -INFINITY;
+    return log(c->law.lift) + log_of_square(first);
 }
 
 static void put(double *row, int k, double value)
@@ -197,18 +207,25 @@ static void put_layer(const descent *d, int k, eoc_curve_rows *rows)
 {
     const eoc_single_curves *c = d->curves;
     const int l = d->layer;
-    const signed_log g = gradient(d);
     put(rows->log_q, k, c->log_q[l]);
     put(rows->one_minus_c, k, c->num_pairs ? c->one_minus_c[l] : NAN);
     put(rows->c, k, c->num_pairs ? 1.0 - c->one_minus_c[l] : NAN);
-    put(rows->log_gradient_q, k, g.sign ? g.log_size : -INFINITY);
+    put(rows->log_gradient_q, k, log_of_square(gradient(d, -1)));
     put(rows->gradient_c, k, c->num_pairs ? gradient_cosine(d, 0) : NAN);
     if (rows->log_weight_gradient_q) {
         rows->log_weight_gradient_q[k] = log_weight_gradient(d);
     }
 }
 
-/* The outlier is one singular value: of m_1 it has a share, N times that share's square of m_2/m_1^2. */
+/* Beside an outlier m_2 is not known: beyond a share of the rest by itself, by itself times the rest, whose directions
+ * it leans on, some ten times over. */
+static bool outlier_counts(const descent *d, double log_m1, double excess)
+{
+    const double rest = exp(log(d->curves->law.lift) + log_of_square(rest_gradient(d, -1)) - log_m1);
+    const double share = fabs(1.0 - rest), number = (double)d->network->width * eoc_network_positions(d->network);
+    return !(10.0 * share < NEGLIGIBLE * (1.0 + excess) && number * share * share < NEGLIGIBLE * (1.0 + excess));
+}
+
 static double log_jacobian_m2(const descent *d, eoc_law_s_1 s_1, double log_m1)
 {
     const eoc_single_curves *c = d->curves;
@@ -221,22 +238,14 @@ static double log_jacobian_m2(const descent *d, eoc_law_s_1 s_1, double log_m1)
     }
     const double top = c->law.block.phi_on_top ? c->top_excess[depth] : 0.0;
     const double excess = c->excess[depth] - s_1.lift - s_1.block * c->spreads[depth] + top;
-    if (!d->gauges) {
-        return 2.0 * log_m1 + log1p(excess);
-    }
-    const double rest = exp(log(c->law.lift) + range_product(c->growth[depth], c->growth[1]).log_size - log_m1);
-    const double share = 1.0 - rest;
-    if (eoc_network_positions(d->network) > 1 && fabs(share) > NEGLIGIBLE) {
-        return NAN; /* there are several outliers */
-    }
-    return 2.0 * log_m1 + log(rest * rest * (1.0 + excess) + 2.0 * rest * share + d->network->width * share * share);
+    return d->gauges && outlier_counts(d, log_m1, excess) ? NAN : 2.0 * log_m1 + log1p(excess);
 }
 
 eoc_status eoc_single_inputs_fill(const void *curves, const eoc_network *network, const int *layers, int num_layers,
                                   eoc_law_s_1 s_1, eoc_curve_rows *rows)
 {
     const eoc_single_curves *c = curves;
-    assert(network->depth >= 1 && network->depth <= c->max_depth);
+    assert(network->depth >= 1 && network->depth <= c->max_depth && !(c->outlier && c->law.block.phi_on_top));
     descent d;
     EOC_TRY(descent_begin(c, network, s_1, &d));
     for (int k = num_layers - 1; k >= 0; k--) {

@@ -110,7 +110,7 @@ static void put_integrands(double slope_a, double slope_b, double plus, double m
 /* Gauss's points on panels of the line that grow with the distance from where phi bends, up to what a normal density
  * wants; phi that is not odd bends, and has its kinks, at 0. */
 enum { POINTS = 8, MAX_NODES = 512 };
-static const double RANGE = 6.0, WIDEST = 2.0, GROWTH = 2.0;
+static const double RANGE = 6.0, WIDEST = 2.0, GROWTH = 2.0, NARROWEST = 1e-13;
 
 typedef struct {
     double node[POINTS], weight[POINTS];
@@ -145,7 +145,7 @@ static void add_panels(const gauss_rule *rule, double low, double high, panels *
 static void place(const gauss_rule *rule, double focus, double width, panels *p)
 {
     p->num_nodes = 0;
-    double at = 0.0, step = width;
+    double at = 0.0, step = fmax(width, NARROWEST);
     while (at < fabs(focus) + RANGE) {
         add_panels(rule, focus + at, focus + at + step, p);
         add_panels(rule, focus - at - step, focus - at, p);
@@ -250,16 +250,15 @@ static void sum_alike(const single *s, double *values)
     values[BOTH_E1_2] = s->mu_1;
 }
 
-void eoc_tilts_of_pair(eoc_feature_map *map, double one_minus_c, double keep, eoc_tilts *tilts)
+void eoc_tilts_of_pair(eoc_feature_map *map, double one_minus_c, double one_minus_feature_c, double dphi_dphi,
+                       double keep, eoc_tilts *tilts)
 {
     const eoc_moments *m = eoc_feature_map_moments(map);
     const double apart = one_minus_c > ALIKE ? one_minus_c : 0.0;
     single s;
     look(map, &s);
-    double one_minus_feature_c = 0.0, both = m->mu_1, values[NUM_INTEGRANDS] = {0.0};
-    if (apart > 0.0) {
-        eoc_feature_map_pair(map, apart, &one_minus_feature_c, &both);
-    }
+    double values[NUM_INTEGRANDS] = {0.0};
+    const double both = apart > 0.0 ? dphi_dphi : m->mu_1, feature_apart = apart > 0.0 ? one_minus_feature_c : 0.0;
     if (apart == 0.0 || m->regime == EOC_REGIME_CONSTANT) {
         sum_alike(&s, values);
     } else if (m->regime == EOC_REGIME_HOMOGENEOUS) {
@@ -268,23 +267,23 @@ void eoc_tilts_of_pair(eoc_feature_map *map, double one_minus_c, double keep, eo
         sum_pair(&eoc_feature_map_expectations(map)->act, m, apart, values);
     }
     if (m->regime == EOC_REGIME_CONSTANT) { /* phi_- is small beside phi, but all that tells the inputs apart */
-        const double minus = sqrt(one_minus_feature_c), e_1 = sqrt(m->mu_1); /* of phi' e_1 phi_-, phi' > 0 or < 0 */
+        const double minus = sqrt(feature_apart), e_1 = sqrt(m->mu_1); /* of phi' e_1 phi_-, phi' > 0 or < 0 */
         values[MINUS_1] = sqrt(0.5) * minus * e_1;
-        values[BOTH_MINUS_2] = 0.5 * m->mu_1 * one_minus_feature_c;
+        values[BOTH_MINUS_2] = 0.5 * m->mu_1 * feature_apart;
     }
     const double of_sum = sqrt(fmax(0.0, 0.5 * (2.0 - apart))), of_difference = sqrt(0.5 * apart);
-    const double feature_c = 1.0 - one_minus_feature_c, dropped = 1.0 / keep - 1.0;
+    const double feature_c = 1.0 - feature_apart, dropped = 1.0 / keep - 1.0;
     /* phi_+ = (phi_a + phi_b)/2, phi_a = (phi_+ + phi_-); a mask of its own slope is behind phi_a alone. */
     const double own[2] = {s.slope_phi * of_sum, s.slope_phi * of_difference};
     const double minus[2] = {values[MINUS_0], values[MINUS_1]};
-    *tilts = (eoc_tilts){
-        .mean = s.mean,
-        .slope = {s.slope * of_sum, s.slope * of_difference},
-        .both = both,
-        .both_plus = values[BOTH_PLUS] / keep,
-        .both_squares = {values[BOTH_PLUS_2] / (keep * keep), values[BOTH_MINUS_2] / (keep * keep)},
-        .lean = {values[BOTH_E0_2] - both, values[BOTH_E1_2] - both},
-        .spread = {0.5 * (dropped + 1.0 + feature_c) - s.mean * s.mean, 0.5 * (dropped + one_minus_feature_c)}};
+    *tilts =
+        (eoc_tilts){.mean = s.mean,
+                    .slope = {s.slope * of_sum, s.slope * of_difference},
+                    .both = both,
+                    .both_plus = values[BOTH_PLUS] / keep,
+                    .both_squares = {values[BOTH_PLUS_2] / (keep * keep), values[BOTH_MINUS_2] / (keep * keep)},
+                    .lean = {values[BOTH_E0_2] - both, values[BOTH_E1_2] - both},
+                    .spread = {0.5 * (dropped + 1.0 + feature_c) - s.mean * s.mean, 0.5 * (dropped + feature_apart)}};
     for (int j = 0; j < 2; j++) {
         tilts->plus[j] = own[j] * (1.0 + 0.5 * dropped) - minus[j];
         tilts->minus[j] = 0.5 * own[j] * dropped + minus[j];

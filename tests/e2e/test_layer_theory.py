@@ -51,6 +51,8 @@ CASES = [
     ("residual(form=full, normalization=batch, branch=0.7)", "tanh", "gaussian", 1.5, 0.05),
 ]
 
+HAS_OUTLIER = ("residual(form=reduced, branch=0.5)", "relu")  # beside which the Jacobian's second moment is not known
+
 SWEEP = """
 seed: 5
 grid: {{architecture: "{architecture}", depth: {depth}, width: {width}, activation: {activation}, initializer: {initializer},
@@ -86,7 +88,7 @@ def test_networks_follow_theory(case, tmp_path):
             per_layer = DEPTH if "jacobian" not in name else 1
             sample = file["probe"][name][()].reshape(REPLICAS, per_layer)
             theory = file["theory"][name][()].reshape(per_layer)
-            if batch and name in ("gradient_c", "log_jacobian_m2"):
+            if (batch and name in ("gradient_c", "log_jacobian_m2")) or (name == "log_jacobian_m2" and case[:2] == HAS_OUTLIER):
                 assert np.isnan(theory).all()
                 continue
             if name == "log_jacobian_m2" and "form" not in case[0] and case[0].startswith("residual") and case[1] != "crelu":

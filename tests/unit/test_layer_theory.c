@@ -492,12 +492,41 @@ static void relu_has_an_outlier(void **state)
         }
         CHECK_NEAR(rows.log_jacobian_m1, log(jacobian), 1e-9);
         assert_true(jacobian > 5.0 * pow(2.0, RELU_DEPTH)); /* of which the rest is a small part */
+        assert_true(isnan(rows.log_jacobian_m2));
         /* As wide as can be it is not seen. */
         n.width = 1000000000;
         assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, RELU_DEPTH, &rows), EOC_OK);
         CHECK_NEAR(log_g[0], (RELU_DEPTH - 1) * log(2.0), 1e-5);
+        /* A block's (2 skip^2 a + a^2 (mu_2/mu_1^2 - 1 - s_1))/(1 + a)^2, a = 1, and the lift's. */
+        CHECK_NEAR(rows.log_jacobian_m2 - 2.0 * rows.log_jacobian_m1,
+                   log1p((RELU_DEPTH - 1) * (orthogonal ? 0.75 : 1.0) + (orthogonal ? 0.0 : 1.0)), 1e-4);
         eoc_layer_theory_destroy(&theory);
     }
+}
+
+/* Where the first order of 1/N is no longer small it may take a mean square below 0: no number then, of any row. */
+static void beyond_the_first_order(void **state)
+{
+    (void)state;
+    enum { L = 200 };
+    eoc_network n = network_of("residual(form=reduced, skip=-1)", "relu", "gaussian", 2.0, 0.0);
+    n.depth = L;
+    n.width = 20;
+    eoc_layer_theory *theory = theory_of(&n, true, L);
+    int layers[L], negative = 0;
+    double log_g[L], c[L];
+    for (int l = 0; l < L; l++) {
+        layers[l] = l + 1;
+    }
+    eoc_curve_rows rows = {.log_gradient_q = log_g, .gradient_c = c};
+    assert_int_equal(eoc_layer_theory_fill(theory, &n, layers, L, &rows), EOC_OK);
+    for (int l = 0; l < L; l++) {
+        negative += isnan(log_g[l]);
+        assert_true(isnan(log_g[l]) == isnan(c[l]));
+        assert_true(isnan(log_g[l]) || log_g[l] <= (L - 1 - l) * log(2.0) + 1e-12); /* the stream is taken away */
+    }
+    assert_true(negative > 0 && isfinite(log_g[L - 1]) && isfinite(log_g[L - 10]));
+    eoc_layer_theory_destroy(&theory);
 }
 
 static void fill_pair(const eoc_network *n, double variance, double correlation, eoc_curve_rows *rows)
@@ -633,6 +662,7 @@ int main(void)
         cmocka_unit_test(what_does_not_settle),
         cmocka_unit_test(vanishing_below_epsilon),
         cmocka_unit_test(relu_has_an_outlier),
+        cmocka_unit_test(beyond_the_first_order),
         cmocka_unit_test(outlier_of_a_pair),
         cmocka_unit_test(kinks_without_symmetry_are_at_zero),
         cmocka_unit_test(crelu_behind_a_shift),
