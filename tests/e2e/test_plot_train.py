@@ -134,6 +134,7 @@ def test_trainings_that_all_diverged_at_once(tmp_path):
     with h5py.File(path, "r+") as file:
         for name in ("loss", "accuracy", "test_loss", "test_accuracy"):
             file[f"train/{name}"][0, 0, 1] = np.nan
+        file["train/divergence_step"][0, 0, 1] = 1
     shallow = ("--select", "depth=10", "--along", "learning_rate")
     run = plot("train", path, *shallow, "-o", tmp_path / "picture.png")
     assert run.returncode == 0 and run.stderr == "", run.stderr
@@ -146,6 +147,14 @@ def test_trainings_that_all_diverged_at_once(tmp_path):
     assert texts(figure("train", path, *shallow)).count("not done yet") == 2
 
 
+def test_measure_that_is_not_there(tmp_path):
+    path = make(tmp_path / "loss.h5", weight_variance=(1.5,), depth=(10, 20))
+    with h5py.File(path, "r+") as file:
+        file["train/accuracy"][...] = np.nan
+        file["train/test_accuracy"][...] = np.nan
+    assert_fails(plot("train", path, "--show", "curves", "--select", "depth=10", "--statistic", "accuracy"), 1, "none of this selection was measured")
+
+
 @pytest.mark.parametrize("status, words", [((0, 0), "no network of this selection is done yet"),
                                            ((1, 1), "every training of this selection diverged at once"),
                                            ((1, 0), "every training that is done diverged at once")])
@@ -154,6 +163,8 @@ def test_curves_without_any_value(tmp_path, status, words):
     with h5py.File(path, "r+") as file:
         for name in ("loss", "accuracy", "test_loss", "test_accuracy"):
             file[f"train/{name}"][...] = np.nan
+        file["train/best_learning_rate"][...] = np.nan
+        file["train/divergence_step"][...] = 1
         file["run/status"][...] = DONE * np.array(status) * np.ones(file["run/status"].shape, int)  # (..., replica)
     assert_fails(plot("train", path, "--show", "curves", "--along", "learning_rate"), 1, words)
 
@@ -170,6 +181,30 @@ def test_beside(tmp_path):
     assert second.get_xdata() == pytest.approx([10, 20, 80], rel=0.03) and second.get_ydata() == pytest.approx(wanted, nan_ok=True)
     assert "gaussian" not in drawn._suptitle.get_text()
     assert "Learning times are recorded steps, each up to 10 times the one before." in footnote(drawn)
+
+
+def key_of(drawn):
+    return [text.get_text() for text in drawn.axes[-1].get_legend().get_texts()]
+
+
+def test_beside_names_every_curve(tmp_path):
+    """By all axes that vary in a file or between files; by the file where they do not tell; choices go where there is a choice."""
+    one = make(tmp_path / "one.h5", weight_variance=(1.5,), depth=(10, 20))
+    three = make(tmp_path / "three.h5", weight_variance=(1.5, 2.0, 3.0), depth=(10, 20))
+    again = make(tmp_path / "again.h5", weight_variance=(1.5,), depth=(10, 20), replicas=3)
+    names = key_of(figure("train", one, "--show", "times", "--beside", str(three)))
+    assert len(set(names)) == 4 and [name for name in names if "1.5" in name] == names[:2]
+    assert all("one.h5" in name or "three.h5" in name for name in names[:2]) and not any(".h5" in name for name in names[2:])
+    drawn = figure("train", three, "--show", "times", "--beside", str(one), "--select", "weight_variance=3")
+    assert any("= 3$" in name for name in key_of(drawn)) and len(key_of(drawn)) == 2
+    drawn = figure("train", one, "--show", "times", "--beside", str(again))
+    assert key_of(drawn) == ["one.h5", "again.h5"] and "2 replicas and 3 replicas" in drawn._suptitle.get_text()
+
+
+def test_steps_far_apart(tmp_path):
+    assert train_curves.resolution_note(np.array([0, 1, 300])) == "Learning times are recorded steps, each up to 300 times the one before."
+    assert train_curves.resolution_note(np.array([0, 10, 20, 30])) == "Learning times are recorded steps, 10 apart."
+    assert train_curves.resolution_note(np.array([0, 50])) == "Learning times are recorded steps."
 
 
 @pytest.mark.parametrize("change, arguments, words", [

@@ -238,7 +238,7 @@ def correlation_floor(result, point, architectures):
     values = [result.read("theory/gradient_correlation", {axis: index for axis, index in point.items() if axis in result.dims("theory/gradient_correlation")})]
     for architecture in architectures:
         measured, errors = mean_and_errors(result, point, int(architecture))
-        values.append(measured[measured > 3.0 * np.nan_to_num(errors)])
+        values.append(measured[measured > 3.0 * errors])  # without an error none is told from zero
     values = np.concatenate([np.ravel(each) for each in values])
     values = values[np.isfinite(values) & (values > 1e-12)]
     return 10.0 ** np.floor(np.log10(values.min()) - 0.3) if len(values) else 1e-3

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Losses and accuracies against the step, and how long learning takes against the depth."""
 import itertools
+import os
 import sys
 from dataclasses import dataclass
 
@@ -138,17 +139,23 @@ def draw_curves(result, chosen, asked, options):
     return figure
 
 
-NOT_DONE, DIVERGED, BOTH = "not done yet", "diverged at once", "not done yet, or diverged at once"
-EMPTY = {NOT_DONE: "no network of this selection is done yet",
-         DIVERGED: "every training of this selection diverged at once",
-         BOTH: "of this selection every training that is done diverged at once"}
+EMPTY = {"not done yet": "no network of this selection is done yet",
+         "diverged at once": "every training of this selection diverged at once",
+         "not done yet, or diverged at once": "of this selection every training that is done diverged at once",
+         "not measured": "none of this selection was measured"}
 
 
 def why_empty(curves):
-    """Why a panel of these curves has no value."""
-    done = [statuses(curve.result, (), curve.chosen) for curve in curves]
-    done = np.concatenate([np.atleast_1d(True if status is None else status == DONE).ravel() for status in done])
-    return DIVERGED if done.all() else BOTH if done.any() else NOT_DONE
+    """Why a panel of these curves has no value: a key of EMPTY."""
+    done = diverged = total = 0
+    for curve in curves:
+        status, lost = statuses(curve.result, (), curve.chosen), trained.diverged(curve.result, (), curve.chosen, curve.rate)
+        total += lost.size
+        done += lost.size if status is None else int(np.sum(np.broadcast_to(status == DONE, lost.shape)))
+        diverged += int(lost.sum())
+    if done > diverged:
+        return "not measured"
+    return "not done yet" if done == 0 else "diverged at once" if done == total else "not done yet, or diverged at once"
 
 
 def curve_notes(result, rows):
@@ -184,20 +191,11 @@ def finish_panel(axes, name):
 
 # -- learning times --
 
-def combinations(result, chosen, x):
-    """A curve for every combination of the values that vary, but along x."""
-    varied = [axis for axis in POINT_AXES if axis != x and len(chosen[axis]) > 1]
-    products = list(itertools.product(*(chosen[axis] for axis in varied)))
-    if len(products) > MOST_CURVES:
-        print(f"eoc-plot: the first {MOST_CURVES} of {len(products)} combinations of {' and '.join(varied)} are drawn; "
-              "--select AXIS=VALUE chooses others", file=sys.stderr)
-    found = []
-    for values in products[:MOST_CURVES]:
-        own = dict(zip(varied, map(int, values)))
-        fixed = {axis: own.get(axis, int(chosen[axis][0])) for axis in POINT_AXES if axis != x}
-        label = ", ".join(style.value_text(axis, result.axes[axis][index]) for axis, index in own.items())
-        found.append(({**fixed, x: chosen[x], "replica": chosen["replica"]}, label))
-    return found, varied
+def combinations(chosen, x):
+    """A point for every combination of the values that vary, but along x."""
+    others = [axis for axis in POINT_AXES if axis != x]
+    return [{**dict(zip(others, map(int, values))), x: chosen[x], "replica": chosen["replica"]}
+            for values in itertools.product(*(chosen[axis] for axis in others))]
 
 
 def median_time(times, done):
@@ -239,11 +237,6 @@ def draw_final(axes, x, curve, name, axis):
                   markersize=4, linewidth=1.3, elinewidth=0.9, capsize=2)
 
 
-def times_axis(chosen, options):
-    """What learning times are drawn against."""
-    return next((axis for axis in ("depth", "width", "weight_variance", "bias_variance") if len(chosen[axis]) > 1), "depth")
-
-
 def results_beside(result, paths):
     """The files of --beside, whose trainings can be compared with those of `result`."""
     others = [Result(path) for path in paths]
@@ -252,48 +245,66 @@ def results_beside(result, paths):
         trained.need_training(other)
         if trained.steps(other)[-1] != last:
             raise UsageError(f"{other.path}: trained for {trained.steps(other)[-1]} steps, {result.path} for {last}; --beside compares equal numbers")
-        if trained.threshold(other) != trained.threshold(result):
-            raise UsageError(f"{other.path}: learning times are of {trained.threshold(other) or 'another threshold'}, in {result.path} of "
-                             f"{trained.threshold(result) or 'another'}")
+        held = [trained.threshold(each).split() for each in (result, other)]
+        if all(held) and (held[0][0], float(held[0][1])) != (held[1][0], float(held[1][1])):
+            raise UsageError(f"{other.path}: learning times are to {trained.threshold(other)}, in {result.path} to {trained.threshold(result)}")
     return others
 
 
-def axes_that_differ(selected, x):
-    """The axes of single values that are not the same in all files."""
-    found = []
-    for axis in POINT_AXES:
-        values = [tuple(result.axes[axis][chosen[axis]]) for result, chosen in selected]
-        if axis != x and len(set(values)) > 1 and all(len(each) == 1 for each in values):
-            found.append(axis)
-    return found
+def selection_beside(other, choices):
+    """What --select leaves of another file: a choice is for the axes of which it has several values."""
+    return selection(other, [choice for choice in choices if len(other.axes.get(choice.partition("=")[0].strip(), (0, 0))) > 1])[0]
+
+
+def times_axis(selected):
+    """What learning times are drawn against."""
+    return next((axis for axis in ("depth", "width", "weight_variance", "bias_variance") if len(values_of(selected, axis)) > 1), "depth")
+
+
+def values_of(selected, axis):
+    """The values of an axis in all files, in their order."""
+    return list(dict.fromkeys(value for result, chosen in selected for value in result.axes[axis][chosen[axis]]))
+
+
+def name_curves(selected, curves, varied):
+    """A curve by its values of the axes that vary, in a file or between files; by its file where that does not tell."""
+    for curve in curves:
+        curve.label = ", ".join(style.value_text(axis, curve.result.axes[axis][curve.chosen[axis]]) for axis in varied)
+    labels = [curve.label for curve in curves]
+    for curve in curves:
+        if len(selected) > 1 and (labels.count(curve.label) > 1 or not curve.label):
+            curve.label = ": ".join(filter(None, [os.path.basename(curve.result.path), curve.label]))
 
 
 def curves_of_times(selected, x, options):
-    """A curve of every combination of every file; the axes that vary in one of them or between them."""
-    between = axes_that_differ(selected, x)
-    found, all_varied = [], set(between)
+    """A curve of every combination of every file, and the axes that tell them apart."""
+    varied = [axis for axis in POINT_AXES if axis != x and len(values_of(selected, axis)) > 1]
+    curves = []
     for result, chosen in selected:
-        own = [style.value_text(axis, result.axes[axis][chosen[axis][0]]) for axis in between]
-        combined, varied = combinations(result, chosen, x)
-        all_varied |= set(varied)
         rate = trained.rate_of(result, options.learning_rate)
-        found += [Curve(result, point, rate, ", ".join([*own, label] if label else own), None) for point, label in combined]
-    for curve, colour in zip(found, colours_of(len(found), False)):
+        curves += [Curve(result, point, rate, "", None) for point in combinations(chosen, x)]
+    if len(curves) > MOST_CURVES:
+        print(f"eoc-plot: the first {MOST_CURVES} of {len(curves)} combinations of {' and '.join(varied) or 'files'} are drawn; "
+              "--select AXIS=VALUE chooses others", file=sys.stderr)
+    curves = curves[:MOST_CURVES]
+    name_curves(selected, curves, varied)
+    for curve, colour in zip(curves, colours_of(len(curves), False)):
         curve.colour = colour
-    return found, all_varied
+    return curves, varied
 
 
 def draw_times(result, chosen, asked, options):
     """The figure of `eoc-plot train --show times`."""
-    axis = times_axis(chosen, options)
+    selected = [(result, chosen), *((other, selection_beside(other, options.select)) for other in results_beside(result, options.beside))]
+    axis = times_axis(selected)
     assert axis in NUMBER_AXES
-    selected = [(result, chosen), *((other, selection(other, [])[0]) for other in results_beside(result, options.beside))]
     curves, varied = curves_of_times(selected, axis, options)
-    final = options.statistic or ["accuracy" if np.isfinite(result.file["train/final_accuracy"][()]).any() else "loss"]
+    measured = all(np.isfinite(each.file["train/final_accuracy"][()]).any() for each, _ in selected)
+    final = options.statistic or ["accuracy" if measured else "loss"]
     final = [trained.measure(name).short for name in final if trained.measure(name).short != "learning_time"]
     figure, panels = style.new_figure(1, 1 + len(final), 4.6, 3.6, extra_width=2.2 if len(curves) > 1 else 0.4)
     last = int(trained.steps(result)[-1])
-    values = np.unique(np.concatenate([own.axes[axis][indices[axis]] for own, indices in selected]))
+    values = np.sort(values_of(selected, axis))
     log = style.wants_log(values)
     never = undone = False
     for k, curve in enumerate(curves):
@@ -306,14 +317,14 @@ def draw_times(result, chosen, asked, options):
         for j, name in enumerate(final):
             draw_final(panels[0, 1 + j], x, curve, name, axis)
     finish_times(result, panels[0], values, axis, log, final, last)
-    lines, notes = [], times_notes(never, undone, trained.steps(result), len(chosen["replica"]))
+    lines, notes = [], times_notes(never, undone, selected)
     if axis == "depth":
         lines = draw_scales(panels[0], curves, options.xi)
         notes += scale_notes(curves, final, options.trained)
     if len(curves) > 1 or lines:
         entries = [Line2D([], [], color=c.colour, marker="o", markersize=4, linewidth=1.3, label=c.label) for c in curves if c.label]
         panels[0, -1].legend(handles=entries + lines, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False)
-    style.add_title(figure, heading(result, options.title), times_subtitle(result, chosen, axis, varied, curves[0].rate))
+    style.add_title(figure, times_heading(selected, options.title), times_subtitle(selected, axis, varied, curves))
     figure.set_figheight(figure.get_figheight() + 0.2 * max(len(notes) - 1, 0))
     style.add_footnote(figure, notes)
     return figure
@@ -344,17 +355,29 @@ def scale_notes(curves, final, wanted):
     return notes
 
 
-def times_subtitle(result, chosen, axis, varied, rate):
+def times_heading(selected, title):
+    """As asked; of several files their titles."""
+    titles = dict.fromkeys(heading(result, title) for result, _ in selected)
+    return " and ".join(filter(None, titles))
+
+
+def times_subtitle(selected, axis, varied, curves):
+    """What all curves have in common."""
+    result, chosen = selected[0]
     parts = [style.value_text(a, result.axes[a][chosen[a][0]]) for a in POINT_AXES
              if a != axis and a not in varied and not (a == "architecture" and result.axes[a][chosen[a][0]] == "fully_connected")]
-    return ", ".join([*parts, style.replica_text(len(chosen["replica"])), trained.rate_text(result, rate)])
+    replicas = dict.fromkeys(style.replica_text(len(own["replica"])) for _, own in selected)
+    rates = dict.fromkeys(trained.rate_text(curve.result, curve.rate) for curve in curves)
+    return ", ".join([*parts, " and ".join(replicas), " and ".join(rates)])
 
 
-def times_notes(never, undone, steps, replicas):
-    notes = ["Points: median over replicas, bars from the least to the greatest."] if replicas > 1 else []
-    notes.append(resolution_note(steps))
+def times_notes(never, undone, selected):
+    several = any(len(chosen["replica"]) > 1 for _, chosen in selected)
+    last = trained.steps(selected[0][0])[-1]
+    notes = ["Points: median over replicas, bars from the least to the greatest."] if several else []
+    notes += dict.fromkeys(resolution_note(trained.steps(result)) for result, _ in selected)
     if never:
-        notes.append(f"Triangles: not learnt in {steps[-1]} steps" + (" by half of the replicas." if replicas > 1 else "."))
+        notes.append(f"Triangles: not learnt in {last} steps" + (" by half of the replicas." if several else "."))
     if undone:
         notes.append("Networks that are not done yet are left out.")
     return notes
@@ -366,7 +389,7 @@ def resolution_note(steps):
     if len(positive) < 2:
         return "Learning times are recorded steps."
     apart = np.diff(positive)
-    if apart.max() == apart.min():
+    if len(apart) > 1 and apart.max() == apart.min():
         return f"Learning times are recorded steps, {apart[0]} apart."
     ratio = (positive[1:] / positive[:-1])[len(apart) // 2:].max()  # the first ones are whole numbers near each other
     return f"Learning times are recorded steps, each up to {ratio:.3g} times the one before."
