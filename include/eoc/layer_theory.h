@@ -47,9 +47,9 @@ typedef struct eoc_layer_theory eoc_layer_theory;
 
 /**
  * Whether this is the theory of a network that eoc/mean_field.h alone does not describe. Not of weights with a mean, of
- * batch normalization with |skip| > 1, of architectures without a block, of convolutions with edges. Of a convolution
- * it is the theory of signals that are alike at all positions: to a batch normalization the positions of an input are
- * so many inputs.
+ * batch normalization with |skip| > 1 or of sin with gamma above 30, of architectures without a block, of convolutions
+ * with edges. Of a convolution it is the theory of signals that are alike at all positions: to a batch normalization
+ * the positions of an input are so many inputs.
  */
 bool eoc_layer_theory_covers(const eoc_network *network);
 

@@ -415,8 +415,8 @@ static const struct {
     unsigned flag;
     const char *words;
 } flag_words[] = {
-    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory, which covers weights with mean zero, crelu behind "
-                                "normalizations without beta, batch normalization with |skip| <= 1"},
+    {EOC_THEORY_OUTSIDE_THEORY, "outside mean-field theory, which covers weights with mean zero, batch "
+                                "normalization with |skip| <= 1 (of sin with gamma up to 30)"},
     {EOC_THEORY_Q_ZERO, "the signal vanishes with depth: q goes to 0"},
     {EOC_THEORY_Q_LINE, "every length is kept: each q is a fixed point"},
     {EOC_THEORY_Q_DIVERGES, "the signal grows without bound"},

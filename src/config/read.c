@@ -363,8 +363,8 @@ static bool check_coupled(const kinds *k)
     }
     if (probe->inputs.points < MIN_POINTS) {
         eoc_mistakes_add(k->mistakes, place_of_kind(k, 0), "grid.architecture",
-                         "%s takes means over a batch, whose gradients have a finite mean square from %d inputs on; "
-                         "accepted: probe.inputs.points of at least %d",
+                         "%s takes means over a batch, of which gradients have a finite mean square from %d inputs on "
+                         "(positions are not counted); accepted: probe.inputs.points of at least %d",
                          name_of(k, 0), MIN_POINTS, MIN_POINTS);
         return false;
     }

@@ -11,7 +11,7 @@
 static const double PI = 3.14159265358979323846;
 
 /* Points of a panel; panels of one range; Chebyshev points in the square of the radius. */
-enum { GAUSS = 16, MAX_PANELS = 64, MAX_NODES = GAUSS * MAX_PANELS, MAX_BREAKS = 16, NARROW = 5, WIDE = 28 };
+enum { GAUSS = 16, MAX_PANELS = 256, MAX_NODES = GAUSS * MAX_PANELS, MAX_BREAKS = 128, NARROW = 5, WIDE = 28 };
 
 /* Panels are this wide in standard deviations, and cover this many on either side. */
 static const double PANEL = 2.5, REACH = 9.0;
@@ -106,8 +106,28 @@ static void place(const eoc_batch_sphere *s, double low, double high, double *br
     }
 }
 
+/* phi bends within this of 0 (its nearest pole is tanh's, at i pi/2), and is a wave of period 2 pi where it does not
+ * end. */
+static const double BEND = 1.5, SPREADING = 4.0, WAVE = 3.0;
+
+/* Adds a break at an angle, and around it others ever farther apart, for a phi that bends where u = scale (x - its x)
+ * is about 0. */
+static int add_bend(const eoc_batch_sphere *s, double angle, double scale, double *breaks, int num_breaks)
+{
+    const eoc_activation_kind *kind = s->act.kind;
+    if (num_breaks < MAX_BREAKS) {
+        breaks[num_breaks++] = angle;
+    }
+    for (double w = BEND / scale; w < PI && !kind->scale_invariant && num_breaks + 2 <= MAX_BREAKS; w *= SPREADING) {
+        breaks[num_breaks++] = angle - w;
+        breaks[num_breaks++] = angle + w;
+    }
+    return num_breaks;
+}
+
 /* Angles of a direction in n dimensions to a fixed one, density sin^(n-2), n >= 2; weights add up to 1. */
-static void place_angles(const eoc_batch_sphere *s, double n, double *breaks, int num_breaks, node_set *out)
+static void place_angles(const eoc_batch_sphere *s, double n, double scale, double *breaks, int num_breaks,
+                         node_set *out)
 {
     const double sigma = 1.0 / sqrt(fmax(n - 2.0, 1.0)), reach = fmin(0.5 * PI, REACH * sigma);
     int inside = 0;
@@ -116,7 +136,8 @@ static void place_angles(const eoc_batch_sphere *s, double n, double *breaks, in
             breaks[inside++] = breaks[i];
         }
     }
-    place(s, 0.5 * PI - reach, 0.5 * PI + reach, breaks, inside, PANEL * sigma, out);
+    const double widest = s->act.kind->wave ? fmin(PANEL * sigma, WAVE / scale) : PANEL * sigma;
+    place(s, 0.5 * PI - reach, 0.5 * PI + reach, breaks, inside, widest, out);
     double sum = 0.0;
     for (int i = 0; i < out->count; i++) {
         out->weight[i] *= n > 2.0 ? exp((n - 2.0) * log(sin(out->x[i]))) : 1.0;
@@ -153,8 +174,11 @@ static void second_value(eoc_batch_sphere *s, double first, double length, doubl
             breaks[num_breaks++] = acos(at);
         }
     }
+    const double scale = fabs(s->norm.gamma) * reach;
+    const double bend = (-s->norm.beta / s->norm.gamma - middle) / reach;
+    num_breaks = add_bend(s, acos(fmax(-1.0, fmin(1.0, bend))), scale, breaks, num_breaks);
     node_set *const nodes = &s->inner;
-    place_angles(s, n - 1.0, breaks, num_breaks, nodes);
+    place_angles(s, n - 1.0, scale, breaks, num_breaks, nodes);
     double *const u = s->work, *const f = u + MAX_NODES, *const d = f + MAX_NODES;
     for (int i = 0; i < nodes->count; i++) {
         u[i] = s->norm.gamma * (middle + reach * cos(nodes->x[i])) + s->norm.beta;
@@ -187,7 +211,13 @@ static directions fill_one_side(eoc_batch_sphere *s, double radius2)
         breaks[num_breaks++] = fabs(kinks[i] - between);
         breaks[num_breaks++] = kinks[i] + between < PI ? kinks[i] + between : 2.0 * PI - kinks[i] - between;
     }
-    place_angles(s, n, breaks, num_breaks, &s->outer);
+    const double scale = fabs(s->norm.gamma) * length;
+    const double bend = acos(fmax(-1.0, fmin(1.0, -s->norm.beta / (s->norm.gamma * length))));
+    num_breaks = add_bend(s, bend, scale, breaks, num_breaks);
+    num_breaks = add_bend(s, fabs(bend - between), scale, breaks, num_breaks);
+    num_breaks =
+        add_bend(s, bend + between < PI ? bend + between : 2.0 * PI - bend - between, scale, breaks, num_breaks);
+    place_angles(s, n, scale, breaks, num_breaks, &s->outer);
     for (int i = 0; i < s->outer.count; i++) {
         const double x = length * cos(s->outer.x[i]), weight = s->outer.weight[i];
         const double phi = eoc_activation_phi(&s->act, s->norm.gamma * x + s->norm.beta);

@@ -32,10 +32,13 @@ typedef struct {
     batch_layer *layers; /* (max_depth + 1) */
 } batch_curves;
 
+/* More periods of a sine than this many over a standard deviation are not resolved. */
+static const double GREATEST_GAMMA_OF_WAVES = 30.0;
+
 static bool covers(const eoc_network *network, const eoc_block *block)
 {
-    (void)network;
-    return block->norm.rule == EOC_NORM_BATCH && fabs(block->skip) <= 1.0;
+    const bool resolved = !network->activation.kind->wave || fabs(block->norm.gamma) <= GREATEST_GAMMA_OF_WAVES;
+    return block->norm.rule == EOC_NORM_BATCH && fabs(block->skip) <= 1.0 && resolved;
 }
 
 static void destroy(void *made)
@@ -233,7 +236,7 @@ static covariance resting_covariance(const eoc_layer_law *law, const covariance 
 }
 
 /* Far below epsilon a layer is a constant factor. */
-static const double VANISHING = 1e-250;
+static const double VANISHING = 1e-250, ALIKE = 1e-30;
 
 /* Steps of a map until nothing changes, or all vanishes; false where neither happened. */
 static bool settle(const eoc_layer_law *law, eoc_batch_sphere *sphere, covariance_map *next, int steps, covariance *z)
@@ -241,8 +244,9 @@ static bool settle(const eoc_layer_law *law, eoc_batch_sphere *sphere, covarianc
     for (int i = 0; i < steps; i++) {
         const covariance before = *z;
         *z = next(law, z, eoc_batch_sphere_at(sphere, spread_seen(law, z)));
+        const bool gone = z->spread <= ALIKE * law->block.norm.epsilon; /* inputs are alike, and stay so */
         const bool stays =
-            fabs(z->q - before.q) <= 1e-14 * z->q && fabs(z->spread - before.spread) <= 1e-14 * z->spread;
+            fabs(z->q - before.q) <= 1e-14 * z->q && (gone || fabs(z->spread - before.spread) <= 1e-14 * z->spread);
         if (stays || z->q < VANISHING) {
             return true;
         }

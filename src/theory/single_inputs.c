@@ -163,7 +163,9 @@ static void see_pairs(iteration *it, int layer, bool of_features)
         const double one_minus_c = c->one_minus_c[p * layers + (size_t)layer] * it->sight.share_before;
         it->pair_feature[p] = NAN;
         it->pair_slope[p] = f->mu_1;
-        if (!isnan(one_minus_c)) {
+        if (it->sight.phi.log_u == -INFINITY) { /* phi sees the same in all inputs */
+            it->pair_feature[p] = 0.0;
+        } else if (!isnan(one_minus_c)) {
             eoc_feature_map_pair(map, one_minus_c, &it->pair_feature[p], &it->pair_slope[p]);
         }
     }

@@ -245,13 +245,16 @@ static double far_one_minus_feature_c(const eoc_activation *act, double one_minu
 /* Where every layer adds the same to q, c tends to that of what is added: the root of 1 - c = share f(1 - c). */
 static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, double log_phi2)
 {
+    const bool blind = law->before == 0.0; /* phi sees biases alone, in all inputs */
     const double keep = law->block.keep, phi = law->behind * exp(log_phi2) / keep;
     const double share = phi / (phi + law->bias_behind);
     double low = 1e-300, high = 2.0;
     for (int i = 0; i < 2100 && high - low > 4e-16 * high; i++) {
         const double at = low < 1e-3 * high ? sqrt(low * high) : 0.5 * (low + high);
         double feature = 0.0, dphi_dphi = 0.0;
-        if (law->block.norm.rule == EOC_NORM_LAYER) {
+        if (blind) {
+            feature = 0.0;
+        } else if (law->block.norm.rule == EOC_NORM_LAYER) {
             eoc_feature_map_pair(map, at, &feature, &dphi_dphi);
         } else {
             feature = far_one_minus_feature_c(&law->passed, at);
@@ -263,7 +266,9 @@ static double c_of_increments(const eoc_layer_law *law, eoc_feature_map *map, do
         }
     }
     const double one_minus_c = 0.5 * (low + high);
-    return fabs(1.0 - one_minus_c) < 1e-15 ? 0.0 : 1.0 - one_minus_c;
+    /* An odd phi without biases keeps c = 0: said here, or rounding would say 1e-13. */
+    const bool odd = law->passed.kind->odd && law->bias_behind == 0.0 && law->block.norm.beta == 0.0;
+    return fabs(1.0 - one_minus_c) < (odd ? 1e-9 : 1e-15) ? 0.0 : 1.0 - one_minus_c;
 }
 
 static bool adds_nothing(const eoc_layer_law *law)
@@ -314,6 +319,19 @@ static void set_straight(const eoc_layer_law *law, eoc_feature_map *map, double 
     set_depth_scale_of_c(out);
 }
 
+/* No signal: phi sees 0, and the growth of gradients is of its slopes there. */
+static void set_silent(const eoc_layer_law *law, eoc_feature_map *map, eoc_mean_field *out)
+{
+    const eoc_signal none = {.log_q = -INFINITY};
+    eoc_sight sight;
+    eoc_sight_fill(law, map, &none, &sight);
+    out->status |= EOC_THEORY_Q_ZERO | EOC_THEORY_C_ANY;
+    out->q_star = 0.0;
+    out->mu_1 = sight.phi.mu_1;
+    out->mu_2 = sight.phi.mu_2;
+    out->chi_1 = eoc_gradient_growth(law, &sight);
+}
+
 static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double q_1, eoc_mean_field *out)
 {
     const eoc_block *b = &law->block;
@@ -324,8 +342,8 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
     double slope = 0.0;
     next_log_q(law, map, &second, &slope);
     if (second.log_q == -INFINITY) {
-        out->status |= EOC_THEORY_Q_ZERO | EOC_THEORY_C_ANY | EOC_THEORY_XI_INFINITE;
-        out->q_star = 0.0;
+        set_silent(law, map, out);
+        out->status |= EOC_THEORY_XI_INFINITE;
         return;
     }
     if (adds_nothing(law)) {
@@ -334,17 +352,20 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
     }
     out->status |= EOC_THEORY_Q_DIVERGES;
     out->q_star = INFINITY;
-    const double far = normalized ? 2.0 * log(b->norm.gamma) : FAR;
+    const double far = normalized ? 2.0 * log(b->norm.gamma) : law->before == 0.0 ? log(law->bias) : FAR;
     const eoc_features f = *eoc_feature_map_at(map, far);
     const bool unbounded = !normalized && f.log_phi2 > 100.0;
     if (unbounded) {
         set_straight(law, map, FAR, out);
         return;
     }
-    /* What is added is bounded: beside a stream of growing length it is nothing. */
-    out->mu_1 = normalized ? f.mu_1 : 0.0;
-    out->mu_2 = normalized ? f.mu_2 : 0.0;
-    out->chi_1 = out->chi_q = skip2;
+    /* What is added is bounded: beside a stream of growing length it is nothing. Its slopes are not where phi goes up
+     * and down for ever; behind a normalization they are divided by the stream's length. */
+    const bool slopes = !normalized && (law->passed.kind->wave || law->before == 0.0);
+    out->mu_1 = normalized || slopes ? f.mu_1 : 0.0;
+    out->mu_2 = normalized || slopes ? f.mu_2 : 0.0;
+    out->chi_q = skip2;
+    out->chi_1 = skip2 + (slopes ? b->branch * b->branch * law->before * law->behind * f.mu_1 / b->keep : 0.0);
     out->chi_c = 1.0;
     out->xi_c = INFINITY;
     out->status |= EOC_THEORY_XI_INFINITE;
@@ -354,7 +375,9 @@ static void find_growing(const eoc_layer_law *law, eoc_feature_map *map, double 
     }
     const bool means = eoc_stream_has_mean(law);
     out->c_star =
-        means ? 1.0 : c_of_increments(law, map, normalized ? f.log_phi2 : eoc_feature_map_at(map, 50.0)->log_phi2);
+        means ? 1.0
+              : c_of_increments(
+                    law, map, normalized || law->before == 0.0 ? f.log_phi2 : eoc_feature_map_at(map, 50.0)->log_phi2);
 }
 
 /* -- all together -- */
@@ -385,7 +408,7 @@ static eoc_status find(const eoc_layer_law *law, eoc_feature_map *map, double q_
     }
     out->q_star = exp(stream.log_q);
     if (stream.log_q == -INFINITY) {
-        out->status |= EOC_THEORY_Q_ZERO | EOC_THEORY_C_ANY;
+        set_silent(law, map, out);
         return EOC_OK;
     }
     set_at(law, map, &stream, out);

@@ -45,6 +45,7 @@ CASES = [
     ("fully_connected(normalization=batch)", "relu", "gaussian", 1.0, 0.05),
     ("fully_connected(normalization=batch, gamma=0.8, beta=0.3, epsilon=0.2)", "tanh", "gaussian", 1.5, 0.1),
     ("fully_connected(normalization=batch, keep=0.7)", "relu", "gaussian", 1.5, 0.0),
+    ("fully_connected(normalization=batch, gamma=2.5)", "tanh", "gaussian", 1.5, 0.1),
     ("fully_connected(normalization=batch)", "crelu", "looks_linear", 1.0, 0.05),
     ("residual(normalization=batch)", "relu", "gaussian", 1.0, 0.05),
     ("residual(form=reduced, normalization=batch, skip=0.9)", "relu", "orthogonal", 1.0, 0.05),
@@ -165,6 +166,26 @@ def theory_growth(folder, activation, points, epsilon=0):
     assert result.returncode == 0, result.stderr
     with h5py.File(folder / "theory.theory.h5") as file:
         return file["theory/chi_1"][()].item(), file["theory/log_gradient_q"][()].ravel()
+
+
+PHI = {"tanh": np.tanh, "sin": np.sin, "sigmoid": lambda u: 1 / (1 + np.exp(-u)), "elu": lambda u: np.where(u > 0, u, np.expm1(np.minimum(u, 0)))}
+
+
+@pytest.mark.parametrize("points", [4, 8, 33])
+@pytest.mark.parametrize("gamma", [1, 3, 10, 30])
+@pytest.mark.parametrize("activation", PHI)
+def test_length_behind_a_steep_batch_normalization(activation, gamma, points, tmp_path):
+    """q* = E[phi(gamma x + beta)^2], x one of `points` values uniform on a sphere across 1: a fine sum over its angle."""
+    (tmp_path / "theory.yaml").write_text(sweep_of((f"fully_connected(normalization=batch, epsilon=0, gamma={gamma}, beta=0.3)", activation,
+                                                    "gaussian", 1.0, 0.0), 1, f"kind: gaussian, points: {points}"))
+    result = eoc("theory", "theory.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    angle = (np.arange(400001) + 0.5) / 400001 * np.pi
+    weight = np.sin(angle) ** (points - 3)
+    wanted = (weight * PHI[activation](gamma * math.sqrt(points - 1) * np.cos(angle) + 0.3) ** 2).sum() / weight.sum()
+    with h5py.File(tmp_path / "theory.theory.h5") as file:
+        assert file["theory/q_star"][()].item() == pytest.approx(wanted, rel=1e-8)
+        assert file["theory/chi_1"][()].item() > 1
 
 
 @pytest.mark.parametrize("points", [4, 5, 8, 32, 128, 1000])

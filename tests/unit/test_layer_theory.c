@@ -633,12 +633,74 @@ static void gamma_of_zero(void **state)
     }
 }
 
+/* Slopes of a sine do not end with its argument: E[cos^2] = 1/2, E[cos^4] = 3/8, in chi_1 as in the curves of a deep
+ * network. */
+static void waves_keep_their_slopes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spelling;
+        double chi_1;
+    } cases[] = {{"residual", 2.0}, {"residual(form=full)", 3.0}, {"residual(form=reduced, keep=0.8)", 2.25}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        eoc_network n = network_of(cases[i].spelling, "sin", "gaussian", 2.0, 0.0);
+        const eoc_mean_field point = limits_of(&n).point;
+        CHECK_NEAR(point.chi_1, cases[i].chi_1, 1e-12);
+        CHECK_NEAR(point.mu_1, 0.5, 1e-12);
+        CHECK_NEAR(point.mu_2, 0.375, 1e-12);
+        CHECK_NEAR(point.c_star, 0.0, 0.0);
+        double log_g[2];
+        eoc_curve_rows rows = {.log_gradient_q = log_g};
+        n.depth = 300;
+        eoc_layer_theory *theory = theory_of(&n, true, n.depth);
+        assert_int_equal(eoc_layer_theory_fill(theory, &n, (const int[]){200, 201}, 2, &rows), EOC_OK);
+        CHECK_NEAR(log_g[0] - log_g[1], log(cases[i].chi_1), 1e-12);
+        eoc_layer_theory_destroy(&theory);
+    }
+}
+
+/* Weights of 0: phi sees biases alone, the same in all inputs, and the stream's mean tells them apart no more. */
+static void without_weights(void **state)
+{
+    (void)state;
+    static const char *const spellings[] = {"residual(form=reduced)", "residual(form=reduced, keep=0.9)",
+                                            "residual(form=reduced, keep=0.9, branch=0.5)"};
+    for (int i = 0; i < 3; i++) {
+        const eoc_network n = network_of(spellings[i], "relu", "gaussian", 0.0, 1.0);
+        const eoc_mean_field point = limits_of(&n).point;
+        CHECK_NEAR(point.c_star, 1.0, 0.0);
+        CHECK_NEAR(point.chi_1, 1.0, 0.0);
+        CHECK_NEAR(point.mu_1, 0.5, 1e-12);
+        assert_true(isinf(point.xi_c) && point.status & EOC_THEORY_XI_INFINITE);
+    }
+    const eoc_network silent = network_of("residual", "tanh", "gaussian", 0.0, 0.0);
+    CHECK_NEAR(limits_of(&silent).point.chi_1, 1.0, 0.0); /* nothing but the skip */
+    const eoc_network closed =
+        network_of("fully_connected(normalization=layer, gamma=0)", "tanh", "gaussian", 1.0, 0.0);
+    CHECK_NEAR(limits_of(&closed).point.chi_1, 0.0, 0.0);
+}
+
+/* Far below epsilon a normalization is a constant factor: q = sigma_b^2, gradients times sigma_w^2 gamma^2
+ * phi'(0)^2/epsilon a layer. */
+static void batches_whose_spread_dies_out(void **state)
+{
+    (void)state;
+    const eoc_network n =
+        network_of("fully_connected(normalization=batch, epsilon=0.5, gamma=0.7)", "gelu", "gaussian", 1.0, 0.1);
+    const eoc_mean_field point = limits_of(&n).point;
+    CHECK_NEAR(point.q_star, 0.1, 1e-14);
+    CHECK_NEAR(point.c_star, 1.0, 0.0);
+    CHECK_NEAR(point.chi_1, 0.49 * 0.25 / 0.5, 1e-12);
+}
+
 static void what_is_not_covered(void **state)
 {
     (void)state;
     const eoc_network growing = network_of("residual(normalization=batch, skip=1.5)", "relu", "gaussian", 1.0, 0.0);
     const eoc_network mean = network_of("residual", "relu", "small_uniform", 1.0, 0.0);
     assert_false(eoc_layer_theory_covers(&growing));
+    const eoc_network wave = network_of("fully_connected(normalization=batch, gamma=31)", "sin", "gaussian", 1.0, 0.0);
+    assert_false(eoc_layer_theory_covers(&wave));
     assert_false(eoc_layer_theory_covers(&mean));
     eoc_network by_depth = network_of("residual(branch=1/sqrt(depth))", "relu", "gaussian", 1.0, 0.0);
     assert_int_equal(eoc_layer_theory_depth(&by_depth), 30);
@@ -667,6 +729,9 @@ int main(void)
         cmocka_unit_test(kinks_without_symmetry_are_at_zero),
         cmocka_unit_test(crelu_behind_a_shift),
         cmocka_unit_test(gamma_of_zero),
+        cmocka_unit_test(waves_keep_their_slopes),
+        cmocka_unit_test(without_weights),
+        cmocka_unit_test(batches_whose_spread_dies_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
