@@ -86,8 +86,9 @@ typedef struct {
     double chi_q;                                  /* its stability */
     int num_rows;
     eoc_advice_row rows[EOC_MAX_ADVICE_ROWS];
+    int plain;         /* index into rows: the best initializer of plain layers */
     int recommended;   /* index into rows */
-    bool beyond_reach; /* the depth is more than the best initializer of plain layers carries; see eoc_advise */
+    bool beyond_reach; /* the depth is more than that initializer carries, and other layers go on; see eoc_advise */
 } eoc_advice;
 
 /** The row of that name; NULL where there is none. */
@@ -129,8 +130,9 @@ const eoc_advice_row *eoc_advice_plain(const eoc_advice *advice);
  * less than a quarter as much (a rule of thumb: slopes that are near each other; for relu it is 0.7).
  *
  * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, that row has a spread
- * above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1.
- * Then looks-linear weights are recommended for relu, and residual layers for the others.
+ * above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1. Then looks-linear
+ * weights are recommended for relu, and residual layers for the others. Of others, that row is not trainable and
+ * residual layers are, which are recommended.
  *
  * Weights with a mean mu: outside mean-field theory, so only log_forward_scale and log_gradient_scale are filled, by
  * following what all units of a layer have in common (its square grows by (N mu)^2 of the mean feature's) beside what

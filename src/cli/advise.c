@@ -164,7 +164,20 @@ static void say_isometric(const eoc_advice *a, eoc_text *out)
         "Pennington et al. 2017, Xiao et al. 2018) the activation is near-linear, so that orthogonal weights "
         "make the Jacobian a near-isometry: its squared singular values spread by %.3g, with gaussian "
         "weights by %.3g. Scale the inputs to |x|^2/N = %.4g, where the signal starts at its fixed point.",
-        spread_of(a, "critical_orthogonal"), spread_of(a, "critical_gaussian"), a->rows[a->recommended].input_variance);
+        spread_of(a, "critical_orthogonal"), spread_of(a, "critical_gaussian"), a->rows[a->plain].input_variance);
+}
+
+/* Where no weights of plain layers go deep. */
+static void say_of_residual_layers(const eoc_advice *a, eoc_text *out)
+{
+    const eoc_advice_row *residual = eoc_advice_find(a, "residual");
+    if (residual && residual->signal_depth >= a->depth && residual->gradient_depth >= a->depth) {
+        eoc_text_append(out,
+                        " %s: with branch 1/sqrt(L) gradients change by %.6g a layer, %.3g over this depth, and the "
+                        "signal by %.3g (Yang & Schoenholz 2017).",
+                        a->beyond_reach ? "In residual layers it goes deeper" : "Or keep it in residual layers",
+                        residual->point.chi_1, exp(residual->log_gradient_scale), exp(residual->log_forward_scale));
+    }
 }
 
 static void say_stable(const eoc_advice *a, eoc_text *out)
@@ -174,8 +187,11 @@ static void say_stable(const eoc_advice *a, eoc_text *out)
                     "size, for inputs scaled to |x|^2/N = %.4g; orthogonal weights keep the squared singular values "
                     "closest together (a spread of %.3g instead of %.3g). The kink of the activation at 0 rules out "
                     "isometry at any scale, so the spread grows as the square root of the depth.",
-                    a->q_star, a->rows[a->recommended].input_variance, spread_of(a, "critical_orthogonal"),
+                    a->q_star, a->rows[a->plain].input_variance, spread_of(a, "critical_orthogonal"),
                     spread_of(a, "critical_gaussian"));
+    if (a->beyond_reach) {
+        say_of_residual_layers(a, out);
+    }
 }
 
 static void say_upper_branch(const eoc_advice *a, eoc_text *out)
@@ -188,25 +204,13 @@ static void say_upper_branch(const eoc_advice *a, eoc_text *out)
         "loosely (chi_q = %.4g), so scale the inputs to |x|^2/N = %.4g. There the activation is nearly relu, "
         "and as with relu no weights give isometry; residual layers are the usual way to go deep with it: with branch "
         "1/sqrt(L) gradients change by %.6g a layer, %.3g over this depth.",
-        a->q_star, a->chi_q, a->rows[a->recommended].input_variance, residual->point.chi_1,
+        a->q_star, a->chi_q, a->rows[a->plain].input_variance, residual->point.chi_1,
         exp(residual->log_gradient_scale));
-}
-
-/* Where no weights of plain layers go deep. */
-static void say_of_residual_layers(const eoc_advice *a, eoc_text *out)
-{
-    const eoc_advice_row *residual = eoc_advice_find(a, "residual");
-    if (residual && residual->signal_depth >= a->depth && residual->gradient_depth >= a->depth) {
-        eoc_text_append(out,
-                        " Or keep it in residual layers: with branch 1/sqrt(L) gradients change by %.6g a layer, %.3g "
-                        "over this depth, and the signal by %.3g (Yang & Schoenholz 2017).",
-                        residual->point.chi_1, exp(residual->log_gradient_scale), exp(residual->log_forward_scale));
-    }
 }
 
 static void say_far(const eoc_advice *a, eoc_text *out)
 {
-    const eoc_advice_row *r = &a->rows[a->recommended];
+    const eoc_advice_row *r = &a->rows[a->plain];
     eoc_text_append(out,
                     "No practical weights are critical for this activation (eoc critical says where its line begins), "
                     "so none of these carries gradients through many layers: %s lasts longest, %.3g layers. Change the "
@@ -217,7 +221,7 @@ static void say_far(const eoc_advice *a, eoc_text *out)
 
 static void say_none(const eoc_advice *a, eoc_text *out)
 {
-    const eoc_advice_row *r = &a->rows[a->recommended];
+    const eoc_advice_row *r = &a->rows[a->plain];
     eoc_text_append(out,
                     "This activation has no edge of chaos: chi_1 = 1 would need a negative bias variance, so no choice "
                     "both holds the signal and keeps gradients. %s loses least (the gradient changes by a factor %.3g "

@@ -352,9 +352,12 @@ static eoc_status add_layers(const eoc_activation *act, eoc_advice *a)
 
 static bool is_beyond_reach(const eoc_advice *a)
 {
-    const eoc_advice_row *best = &a->rows[a->recommended];
+    const eoc_advice_row *best = &a->rows[a->plain], *residual = eoc_advice_find(a, "residual");
+    if (a->regime != EOC_ADVICE_SCALE_FREE) {
+        return residual && best->verdict < EOC_VERDICT_TRAINABLE && residual->verdict >= EOC_VERDICT_TRAINABLE;
+    }
     const bool scattered = best->spread > EOC_ADVICE_SPREAD * (1.0 + 1e-9); /* to rounding */
-    return a->regime == EOC_ADVICE_SCALE_FREE && (scattered || best->beta > 1.0);
+    return scattered || best->beta > 1.0;
 }
 
 eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advice *advice)
@@ -365,7 +368,7 @@ eoc_status eoc_advise(const eoc_activation *act, int width, int depth, eoc_advic
     EOC_TRY(add_initializers(act, advice));
     const int num_plain = advice->num_rows;
     EOC_TRY(add_layers(act, advice));
-    advice->recommended = recommend(advice, num_plain);
+    advice->plain = advice->recommended = recommend(advice, num_plain);
     advice->beyond_reach = is_beyond_reach(advice);
     if (advice->beyond_reach) {
         advice->recommended = index_of(advice, eoc_advice_find(advice, "looks_linear") ? "looks_linear" : "residual");

@@ -395,6 +395,21 @@ static void every_activation_at_the_ends(void **state)
     }
 }
 
+/* What is recommended is never a row that does not train beside residual layers that do. */
+static void residual_layers_where_plain_ones_do_not_train(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"softplus", "gelu", "sigmoid", "silu"};
+    for (int i = 0; i < 4; i++) {
+        const eoc_advice a = advise(names[i], 100, 500);
+        assert_true(a.beyond_reach && a.rows[a.plain].verdict < EOC_VERDICT_TRAINABLE);
+        assert_string_equal(recommended(&a), "residual");
+        assert_int_equal(a.rows[a.recommended].verdict, EOC_VERDICT_TRAINABLE);
+    }
+    const eoc_advice tanh = advise("tanh", 100, 500);
+    assert_true(!tanh.beyond_reach && tanh.recommended == tanh.plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +433,7 @@ int main(void)
         cmocka_unit_test(what_has_no_line_is_told),
         cmocka_unit_test(selu_with_lecun),
         cmocka_unit_test(every_activation_at_the_ends),
+        cmocka_unit_test(residual_layers_where_plain_ones_do_not_train),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
