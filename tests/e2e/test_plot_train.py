@@ -201,6 +201,43 @@ def test_beside_names_every_curve(tmp_path):
     assert key_of(drawn) == ["one.h5", "again.h5"] and "2 replicas and 3 replicas" in drawn._suptitle.get_text()
 
 
+SWEEP = """probe:
+  inputs:
+    kind: gaussian
+    points: {points}
+train:
+  dataset: {dataset}
+  optimizer: sgd
+  batch: {batch}
+"""
+
+
+def say_sweep(path, dataset="mnist10k", points=128, batch=128):
+    with h5py.File(path, "r+") as file:
+        if "provenance/sweep" in file:
+            del file["provenance/sweep"]
+        file["provenance/sweep"] = SWEEP.format(dataset=dataset, points=points, batch=batch)
+    return path
+
+
+def test_beside_says_what_was_trained_unlike(tmp_path):
+    paths = [make(tmp_path / name, weight_variance=(1.5,), depth=(10, 20)) for name in ("a.h5", "b.h5")]
+    say_sweep(paths[0])
+    say_sweep(paths[1])
+    assert "not trained alike" not in footnote(figure("train", paths[0], "--show", "times", "--beside", str(paths[1])))
+    say_sweep(paths[1], dataset="gaussian_classes(classes=2)", batch=8)
+    drawn = figure("train", paths[0], "--show", "times", "--beside", str(paths[1]))
+    assert "not trained alike: dataset mnist10k and gaussian_classes(classes=2); batch 128 and 8." in footnote(drawn)
+
+
+def test_scale_of_another_batch_is_told(tmp_path):
+    path = say_sweep(make(tmp_path / "batch.h5", growth=GROWTH, weight_variance=(2.0,), depth=range(5, 65, 5)), points=4)
+    for view in ("map", "times"):
+        assert "of batches of 4 (probe.inputs.points), trained in batches of 128" in footnote(figure("train", path, "--show", view))
+    say_sweep(path)
+    assert "of batches of" not in footnote(figure("train", path, "--show", "times"))
+
+
 def test_steps_far_apart(tmp_path):
     assert train_curves.resolution_note(np.array([0, 1, 300])) == "Learning times are recorded steps, each up to 300 times the one before."
     assert train_curves.resolution_note(np.array([0, 10, 20, 30])) == "Learning times are recorded steps, 10 apart."

@@ -429,7 +429,7 @@ probe: {inputs: {kind: gaussian, points: 4}, statistics: [gradient_correlation]}
     for i, axes in enumerate(drawn.axes):
         assert line(axes, "exact mean field")[:, 1] == pytest.approx(exact[i])
     words = " ".join(texts(drawn)).replace("\n", " ")
-    assert "layer by layer" in words and "gates" not in words
+    assert "of two inputs in every layer" in words and "gates" not in words
 
 
 def test_picture_of_both(path, deep, tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import phase
+from . import phase, trained
 from .reduce import take
 
 
@@ -27,6 +27,7 @@ class Scale:
     kind: Kind
     values: np.ndarray
     varies: bool = False  # with the depth, so that there is no such scale
+    batches: str = ""  # where theory's batch is not that of the training
 
     @property
     def is_known(self):
@@ -52,6 +53,14 @@ def varies_with_depth(result, row, keep):
     return np.fmax.reduce(values, axis=-1) > (1 + VARYING) * np.fmin.reduce(values, axis=-1)
 
 
+def other_batch(result):
+    """What is to be said where theory's batch is not as large as the training's: chi_1 depends on it."""
+    probed, batch = trained.probed_batch(result), trained.settings(result).get("batch")
+    if probed is None or batch is None or probed == int(batch):
+        return ""
+    return f" That is of batches of {probed} (probe.inputs.points), trained in batches of {batch}: theirs is another scale."
+
+
 def find(result, row, keep):
     """The scale of a row's networks over `keep`: the weight variance, or nothing."""
     kind = kind_of_name(result.axes["architecture"][row.chosen["architecture"]])
@@ -62,7 +71,7 @@ def find(result, row, keep):
     if kind is not GRADIENT:
         return Scale(kind, values)
     varying = varies_with_depth(result, row, keep)
-    return Scale(kind, np.where(varying, np.nan, of_gradient(values)), bool(varying.any()))
+    return Scale(kind, np.where(varying, np.nan, of_gradient(values)), bool(varying.any()), other_batch(result))
 
 
 def sentence(scale):
@@ -72,7 +81,7 @@ def sentence(scale):
     if scale.is_known:
         values = np.unique(np.round(scale.values[np.isfinite(scale.values)], 3))
         number = f"{values[0]:.3g}" if len(values) == 1 else f"{values[0]:.3g} to {values[-1]:.3g}"
-        return rf"a squared gradient grows by e over ${scale.kind.symbol}=1/\log\,\chi_1$ = {number} layers."
+        return rf"a squared gradient grows by e over ${scale.kind.symbol}=1/\log\,\chi_1$ = {number} layers." + scale.batches
     if np.isinf(scale.values).any():
         return rf"gradients grow more slowly than exponentially, so there is no ${scale.kind.symbol}$."
     if scale.varies:

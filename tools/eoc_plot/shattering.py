@@ -270,7 +270,7 @@ def small_print(correlations, point, has_series, architectures, lines):
         if independent:
             words.append("Independent gates is the estimate of Balduzzi et al. 2017: the gates of two inputs agree half the time in every layer.")
         if exact and not independent:
-            words.append("Exact mean field is E[φ'(u) φ'(v)]/E[φ'(u)²] of two inputs, layer by layer.")
+            words.append("Exact mean field goes by E[φ'(u) φ'(v)] of two inputs in every layer, beside what is skipped.")
         elif exact:
             words.append("In exact mean field they agree in the fraction 1 - arccos(c^l)/\u03c0; as signals go up a network without normalization c^l "
                          "goes to 1, the gates become alike, and the correlation falls as a power of depth, not exponentially. Normalization over "
@@ -281,9 +281,12 @@ def small_print(correlations, point, has_series, architectures, lines):
                          "normalization of relu and independent inputs alone.")
         notes.append(" ".join(words))
         names = correlations.axes["architecture"][architectures]
-        if "input" in correlations.file and any("normalization=batch" in name for name in names):
-            notes.append("The points of an interval are no independent inputs: behind a batch's normalization they have neither exact line nor "
-                         "the estimate's assumptions.")
+        if any("normalization=batch" in name for name in names):
+            if "input" in correlations.file:
+                notes.append("The points of an interval are no independent inputs: behind a batch's normalization they have neither exact line "
+                             "nor the estimate's assumptions.")
+            elif exact and not all(line[0] for line, name in zip(lines, names) if "normalization=batch" in name):
+                notes.append("Behind a batch's normalization the exact line is known of relu alone.")
     return notes
 
 

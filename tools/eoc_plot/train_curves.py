@@ -332,16 +332,20 @@ def draw_times(result, chosen, asked, options):
 
 def draw_scales(row, curves, multiples):
     """Multiples of the curves' depth scales across all panels, the same depth once; their entries for the key."""
-    drawn = {}
     low, high = row[0].get_xlim()
+    found = {}
     for curve in curves:
         for k, (depth, words) in enumerate(depth_scale.multiples_of(curve.result, curve, multiples)):
-            if low <= depth <= high and f"{depth:.4g}" not in drawn:
-                keys = dict(color="black", linewidth=1.2, linestyle=XI_STYLES[k % len(XI_STYLES)])
-                for axes in row:
-                    axes.axvline(depth, zorder=2.5, **keys)
-                drawn[f"{depth:.4g}"] = Line2D([], [], label=words, **keys)
-    return list(drawn.values())
+            if low <= depth <= high:
+                found.setdefault((f"{depth:.4g}", words), (depth, k, curve.label))
+    said = [words for _, words in found]
+    entries = []
+    for (_, words), (depth, k, label) in found.items():
+        keys = dict(color="black", linewidth=1.2, linestyle=XI_STYLES[k % len(XI_STYLES)])
+        for axes in row:
+            axes.axvline(depth, zorder=2.5, **keys)
+        entries.append(Line2D([], [], label=f"{words}, {label}" if said.count(words) > 1 and label else words, **keys))
+    return entries
 
 
 def scale_notes(curves, final, wanted):
@@ -380,7 +384,18 @@ def times_notes(never, undone, selected):
         notes.append(f"Triangles: not learnt in {last} steps" + (" by half of the replicas." if several else "."))
     if undone:
         notes.append("Networks that are not done yet are left out.")
-    return notes
+    return notes + unlike_notes([result for result, _ in selected])
+
+
+COMPARED = ("dataset", "preprocessing", "train_samples", "test_samples", "loss", "optimizer", "bias_rate", "batch", "clip", "readout_variance")
+
+
+def unlike_notes(results):
+    """In what the trainings of several files differ, beside their networks."""
+    found = [trained.settings(result) for result in results]
+    parts = [f"{key} {' and '.join(values)}" for key in COMPARED
+             if len(values := dict.fromkeys(each.get(key, "not said") for each in found)) > 1]
+    return [f"The files were not trained alike: {'; '.join(parts)}."] if parts else []
 
 
 def resolution_note(steps):

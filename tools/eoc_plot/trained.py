@@ -57,11 +57,26 @@ def step_index(result, wanted):
     return int(np.argmin(np.abs(np.log(np.maximum(recorded, 0.5) / max(wanted, 0.5)))))
 
 
+def sweep_of(result):
+    return as_text(result.file["provenance/sweep"][()]) if "provenance/sweep" in result else ""
+
+
+def settings(result):
+    """The sweep's keys of training as the file has them, a line each; none where it does not say."""
+    _, _, text = sweep_of(result).partition("\ntrain:\n")
+    return dict(re.findall(r"^  (\w+): (.+)$", text, re.MULTILINE))
+
+
 def threshold(result):
     """What learning_time waits for, in words of the sweep: 'accuracy 0.9'; empty where the file does not say."""
-    text = as_text(result.file["provenance/sweep"][()]) if "provenance/sweep" in result else ""
-    found = re.search(r"^\s*threshold:\s*['\"]?((?:accuracy|loss)\s+[-+.\deE]+)", text, re.MULTILINE)
+    found = re.search(r"^\s*threshold:\s*['\"]?((?:accuracy|loss)\s+[-+.\deE]+)", sweep_of(result), re.MULTILINE)
     return found.group(1) if found else ""
+
+
+def probed_batch(result):
+    """The number of inputs that theory's normalization over a batch is of; None where the file does not say."""
+    found = re.search(r"^\s*points: (\d+)$", sweep_of(result).partition("\ntrain:\n")[0], re.MULTILINE)
+    return int(found.group(1)) if found else None
 
 
 def chosen_rates(result, keep, chosen, rate):
