@@ -557,7 +557,7 @@ static void print_table(const point *p)
     print_value("q_star", *r->q_star, "limit of the mean square of the pre-activations");
     print_value("chi_1", *r->chi_1,
                 eoc_network_in_theory(n) ? "growth of gradients a layer, and slope of the correlation map at c = 1"
-                                         : "growth of gradients a layer");
+                                         : "growth of gradients a layer, at infinite width");
     print_value("c_star", *r->c_star, "limit of the correlation of two inputs");
     print_value("xi_q", *r->xi_q, "layers over which q finds its limit");
     print_value("xi_c", *r->xi_c, "layers over which the correlation finds its limit");

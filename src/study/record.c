@@ -74,8 +74,8 @@ static const eoc_variable variables[] = {
      .fill = EOC_THEORY_NOT_COMPUTED},
     {"theory", "q_star", POINT(q_star), NUMBER, .long_name = "limit of the length map from the probe's own q^1"},
     {"theory", "chi_1", POINT(chi_1), NUMBER,
-     .long_name = "growth of a squared gradient a layer; of plain layers sigma_w^2 E[phi'^2], the slope of the "
-                  "correlation map at c = 1"},
+     .long_name = "growth of a squared gradient a layer in the limit of width; of plain layers sigma_w^2 E[phi'^2], "
+                  "the slope of the correlation map at c = 1"},
     {"theory", "c_star", POINT(c_star), NUMBER, .long_name = "limit of the correlation map"},
     {"theory", "xi_q", POINT(xi_q), NUMBER, .long_name = "depth scale of the length map, in layers"},
     {"theory", "xi_c", POINT(xi_c), NUMBER, .long_name = "depth scale of the correlation map, in layers"},
