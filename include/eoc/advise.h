@@ -131,8 +131,8 @@ const eoc_advice_row *eoc_advice_plain(const eoc_advice *advice);
  *
  * beyond_reach: of a scale-free phi, whose signals and gradients keep their mean at every depth, that row has a spread
  * above EOC_ADVICE_SPREAD (a rule of thumb: relu with He's weights from depth 51 on) or beta above 1. Then looks-linear
- * weights are recommended for relu, and residual layers for the others. Of others, that row is not trainable and
- * residual layers are, which are recommended.
+ * weights are recommended for relu, and residual layers for the others. Of any other phi: that row is not trainable,
+ * and residual layers, which are recommended then, are.
  *
  * Weights with a mean mu: outside mean-field theory, so only log_forward_scale and log_gradient_scale are filled, by
  * following what all units of a layer have in common (its square grows by (N mu)^2 of the mean feature's) beside what

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eoc/cost.h"
 
+#include "eoc/order.h"
 #include "eoc/record.h"
 #include "eoc/rng.h"
 #include "eoc/study.h"
@@ -37,12 +38,6 @@ typedef struct {
     double width, depth;
 } pilot;
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The least, middle and greatest width, without repetition. */
 static eoc_status choose_widths(const eoc_axis *axis, double widths[MAX_WIDTHS], int *count)
 {
@@ -51,7 +46,7 @@ static eoc_status choose_widths(const eoc_axis *axis, double widths[MAX_WIDTHS],
     for (int i = 0; i < axis->count; i++) {
         sorted[i] = axis->values[i];
     }
-    qsort(sorted, (size_t)axis->count, sizeof *sorted, by_value);
+    qsort(sorted, (size_t)axis->count, sizeof *sorted, eoc_by_value);
     const double three[MAX_WIDTHS] = {sorted[0], sorted[axis->count / 2], sorted[axis->count - 1]};
     *count = 0;
     for (int i = 0; i < MAX_WIDTHS; i++) {

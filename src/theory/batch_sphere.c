@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "batch_sphere.h"
 
+#include "eoc/order.h"
 #include "eoc/quadrature.h"
 
 #include <float.h>
@@ -70,12 +71,6 @@ void eoc_batch_sphere_destroy(eoc_batch_sphere **sphere)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /*
  * Gauss points between low and high, cut at the breaks, in panels about `widest` wide. Between cuts x = middle + half
  * sin(pi t/2), so that roots of the distance to a cut, which is what a kink leaves there, are smooth in t.
@@ -83,7 +78,7 @@ static int by_value(const void *a, const void *b)
 static void place(const eoc_batch_sphere *s, double low, double high, double *breaks, int num_breaks, double widest,
                   node_set *out)
 {
-    qsort(breaks, (size_t)num_breaks, sizeof *breaks, by_value);
+    qsort(breaks, (size_t)num_breaks, sizeof *breaks, eoc_by_value);
     out->count = 0;
     double from = low;
     for (int i = 0; i <= num_breaks; i++) {

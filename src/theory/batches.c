@@ -32,8 +32,14 @@ typedef struct {
     batch_layer *layers; /* (max_depth + 1) */
 } batch_curves;
 
-/* More periods of a sine than this many over a standard deviation are not resolved. */
+/* Beyond it the panels that batch_sphere.c has room for are wider than a sine wants. */
 static const double GREATEST_GAMMA_OF_WAVES = 30.0;
+
+static eoc_status sphere_of(const eoc_layer_law *law, const eoc_activation *phi, const eoc_norm *norm, int num_inputs,
+                            eoc_batch_sphere **sphere)
+{
+    return eoc_batch_sphere_create(phi, eoc_layer_law_is_folded(law, phi), norm, law->block.keep, num_inputs, sphere);
+}
 
 static bool covers(const eoc_network *network, const eoc_block *block)
 {
@@ -121,13 +127,11 @@ static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inpu
     c->input_variance = inputs->variances[0];
     eoc_batch_sphere *passed = NULL, *features = NULL;
     const eoc_block *b = &law->block;
-    eoc_status status = c->layers ? eoc_batch_sphere_create(&law->passed, eoc_layer_law_is_folded(law, &law->passed),
-                                                            &b->norm, b->keep, (int)c->inputs, &passed)
+    eoc_status status = c->layers ? sphere_of(law, &law->passed, &b->norm, (int)c->inputs, &passed)
                                   : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves of %d layers", max_depth);
     const bool distinct = law->features.kind != law->passed.kind;
     if (status == EOC_OK && distinct) {
-        status = eoc_batch_sphere_create(&law->features, eoc_layer_law_is_folded(law, &law->features), &b->norm,
-                                         b->keep, (int)c->inputs, &features);
+        status = sphere_of(law, &law->features, &b->norm, (int)c->inputs, &features);
     }
     if (status == EOC_OK) {
         status = iterate(c, passed, distinct ? features : passed);
@@ -262,8 +266,7 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
     *point = eoc_mean_field_unknown(EOC_THEORY_PARTIAL);
     *jacobian_variance = NAN;
     eoc_batch_sphere *sphere = NULL;
-    EOC_TRY(eoc_batch_sphere_create(&law->passed, eoc_layer_law_is_folded(law, &law->passed), &b->norm, b->keep,
-                                    num_inputs, &sphere));
+    EOC_TRY(sphere_of(law, &law->passed, &b->norm, num_inputs, &sphere));
     const double lifted = law->lift * input_variance;
     covariance z = {.q = lifted + law->bias, .spread = lifted, .mean = 0.0};
     if (fabs(b->skip) < 1.0) {
@@ -280,8 +283,7 @@ static eoc_status limits(const eoc_layer_law *law, double input_variance, int nu
     } else { /* every layer adds the same: c tends to that of what is added, gradients stop growing */
         const eoc_norm exact = {.rule = b->norm.rule, .gamma = b->norm.gamma, .beta = b->norm.beta, .epsilon = 0.0};
         eoc_batch_sphere_destroy(&sphere);
-        EOC_TRY(eoc_batch_sphere_create(&law->passed, eoc_layer_law_is_folded(law, &law->passed), &exact, b->keep,
-                                        num_inputs, &sphere));
+        EOC_TRY(sphere_of(law, &law->passed, &exact, num_inputs, &sphere));
         const eoc_batch_features *f = eoc_batch_sphere_at(sphere, 1.0);
         const covariance none = {0}, added = next_covariance(law, &none, f);
         const bool means = !b->matrix_behind && fabs(f->mean) > 1e-14;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outlier.h"
 
+#include "eoc/order.h"
 #include "eoc/spatial_theory.h"
 
 #include <math.h>
@@ -99,21 +100,21 @@ static eoc_overlaps of_known(const eoc_block *b, const eoc_tilts *t, const eoc_o
     return known;
 }
 
+static eoc_overlaps scaled(const eoc_overlaps *o, double factor)
+{
+    return (eoc_overlaps){
+        .plus = factor * o->plus, .minus = factor * o->minus, .one = factor * o->one, .plus_one = factor * o->plus_one};
+}
+
 /* W t is drawn with sigma_w^2 times the variance of t, and <t, phi> with that of phi over units. */
 static void fill_drawn(const eoc_layer_law *law, const eoc_tilts *t, const block_units *u, const eoc_overlaps *known,
                        eoc_outlier_layer *layer)
 {
-    const eoc_overlaps *weight = &layer->weight;
-    const double phi = law->block.skip * law->block.branch * u->phi, sigma_w2 = law->before;
-    layer->drawn = (eoc_overlaps){
-        .plus = sigma_w2 * weight->plus + ratio(ratio(phi * phi * t->spread[PLUS], u->plus), u->plus),
-        .minus = sigma_w2 * weight->minus + ratio(ratio(phi * phi * t->spread[MINUS], u->minus), u->minus),
-        .one = sigma_w2 * weight->one,
-        .plus_one = sigma_w2 * weight->plus_one};
-    layer->along = (eoc_overlaps){.plus = sigma_w2 * known->plus,
-                                  .minus = sigma_w2 * known->minus,
-                                  .one = sigma_w2 * known->one,
-                                  .plus_one = sigma_w2 * known->plus_one};
+    const double phi = law->block.skip * law->block.branch * u->phi;
+    layer->drawn = scaled(&layer->weight, law->before);
+    layer->drawn.plus += ratio(ratio(phi * phi * t->spread[PLUS], u->plus), u->plus);
+    layer->drawn.minus += ratio(ratio(phi * phi * t->spread[MINUS], u->minus), u->minus);
+    layer->along = scaled(known, law->before);
 }
 
 static void fill_echo(const eoc_block *b, const eoc_tilts *t, const block_units *u, eoc_outlier_layer *layer)
@@ -143,12 +144,6 @@ void eoc_outlier_layer_fill(const eoc_layer_law *law, const eoc_sight *sight, co
 
 /* -- waves over positions -- */
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 eoc_status eoc_outlier_waves_create(const eoc_network *network, eoc_outlier_waves *waves)
 {
     const int positions = eoc_network_positions(network);
@@ -159,7 +154,7 @@ eoc_status eoc_outlier_waves_create(const eoc_network *network, eoc_outlier_wave
         const eoc_averaging averaging = eoc_averaging_of(network);
         eoc_averaging_eigenvalues(&averaging, all);
     }
-    qsort(all, (size_t)positions, sizeof *all, by_value);
+    qsort(all, (size_t)positions, sizeof *all, eoc_by_value);
     *waves = (eoc_outlier_waves){.eigenvalue = all, .share = all + positions};
     for (int k = 0; k < positions; k++) {
         const bool again = waves->count > 0 && all[k] - all[waves->count - 1] < 1e-13;

@@ -4,9 +4,10 @@
  *
  * z' = skip z + branch phi(u), u = W z + b. A tangent t goes to t' = skip t + branch phi'(u) W t, and of W t what
  * leans on W z is known with u: by <t, z>/N of size N^(-1/2). phi' turns it into a common part, <t, 1>/N, which the
- * mean of phi turns back: E[phi' u] and E[phi] are of one sign. So these two overlaps grow with the stream, faster than
- * |t|, and at some depth are no longer small beside it. Here are the second moments of both, of tangents of one input
- * or of two: mean field to the first order of 1/N, in which they begin, and to all orders of 1/N times their growth.
+ * mean of phi turns back. Where E[phi' u] and E[phi] are of one sign, as of relu and its like, these two overlaps grow
+ * with the stream, faster than |t|, and at some depth are no longer small beside it. Here are the second moments of
+ * both, of tangents of one input or of two: mean field to the first order of 1/N, in which they begin, and to all
+ * orders of 1/N times their growth.
  *
  * Of two inputs t_a and t_b begin as one vector, and the signals are half the sum and half the difference of z_a and
  * z_b, z_+ and z_-. Overlaps are in units of |z_+| and |z_-|: x = (<t, z_+>/|z_+|, <t, z_->/|z_-|, <t, 1>/N^(1/2))

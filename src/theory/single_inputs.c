@@ -7,6 +7,12 @@
 
 /* -- one layer -- */
 
+eoc_status eoc_single_inputs_map(const eoc_layer_law *law, const eoc_activation *phi, eoc_feature_map **map)
+{
+    const double shift = law->block.norm.rule == EOC_NORM_NONE ? 0.0 : law->block.norm.beta;
+    return eoc_feature_map_create(phi, shift, eoc_layer_law_is_folded(law, phi), map);
+}
+
 void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_signal *stream, eoc_sight *sight)
 {
     const eoc_block *b = &law->block;
@@ -282,16 +288,13 @@ static eoc_status create(const eoc_layer_law *law, const eoc_theory_inputs *inpu
     EOC_TRY(allocate(inputs, max_depth, eoc_layer_law_has_outlier(law), &c));
     c->law = *law;
     iteration it = {.curves = c};
-    const double shift = law->block.norm.rule == EOC_NORM_NONE ? 0.0 : law->block.norm.beta;
     it.pair_feature = malloc(2 * sizeof(double) * (size_t)(inputs->num_pairs + 1));
-    eoc_status status = it.pair_feature ? eoc_feature_map_create(&law->passed, shift,
-                                                                 eoc_layer_law_is_folded(law, &law->passed), &it.passed)
+    eoc_status status = it.pair_feature ? eoc_single_inputs_map(law, &law->passed, &it.passed)
                                         : EOC_FAIL(EOC_ERR_NOMEM, "no memory for curves");
     it.features = it.passed;
     if (status == EOC_OK && law->features.kind != law->passed.kind) {
         it.features = NULL;
-        status =
-            eoc_feature_map_create(&law->features, shift, eoc_layer_law_is_folded(law, &law->features), &it.features);
+        status = eoc_single_inputs_map(law, &law->features, &it.features);
     }
     if (status == EOC_OK) {
         it.pair_slope = it.pair_feature + inputs->num_pairs + 1;

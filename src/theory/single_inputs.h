@@ -35,6 +35,9 @@ static inline bool eoc_stream_has_mean(const eoc_layer_law *law)
            (!law->passed.kind->odd || law->block.norm.beta != 0.0);
 }
 
+/* The map of `phi`, one of the law's two, behind its normalization. */
+eoc_status eoc_single_inputs_map(const eoc_layer_law *law, const eoc_activation *phi, eoc_feature_map **map);
+
 void eoc_sight_fill(const eoc_layer_law *law, eoc_feature_map *map, const eoc_signal *stream, eoc_sight *sight);
 
 /* The next layer's stream. */

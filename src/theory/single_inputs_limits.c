@@ -423,8 +423,7 @@ eoc_status eoc_single_inputs_limits(const eoc_layer_law *law, double input_varia
     (void)num_inputs;
     const eoc_block *b = &law->block;
     eoc_feature_map *map = NULL;
-    EOC_TRY(eoc_feature_map_create(&law->passed, b->norm.rule == EOC_NORM_NONE ? 0.0 : b->norm.beta,
-                                   eoc_layer_law_is_folded(law, &law->passed), &map));
+    EOC_TRY(eoc_single_inputs_map(law, &law->passed, &map));
     const eoc_status status = find(law, map, law->lift * input_variance + law->bias, point);
     eoc_feature_map_destroy(&map);
     const double skip2 = b->skip * b->skip, through = point->chi_1 > 0.0 ? (point->chi_1 - skip2) / point->chi_1 : NAN;

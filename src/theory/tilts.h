@@ -28,7 +28,7 @@ typedef struct {
 void eoc_tilts_of_one(eoc_feature_map *map, double keep, eoc_tilts *tilts);
 
 /* Of a pair of cosine 1 - one_minus_c there, of which eoc_feature_map_pair says the other two. Accuracy: 1e-6. Cost,
- * where phi is not two slopes: 0.3 ms, and more as the variance grows, to 5 ms at 1e20. */
+ * where phi is not two slopes: some 0.2 ms at variance 1, growing with its logarithm, to 5 ms at 1e25. */
 void eoc_tilts_of_pair(eoc_feature_map *map, double one_minus_c, double one_minus_feature_c, double dphi_dphi,
                        double keep, eoc_tilts *tilts);
 

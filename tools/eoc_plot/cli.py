@@ -100,11 +100,6 @@ def depth_options(parser):
     parser.add_argument("--curves", metavar="N", type=int, default=5, help="how many weight variances (default 5)")
 
 
-def select_option(parser):
-    parser.add_argument("--select", metavar="AXIS=VALUE", action="append", default=[],
-                        help="only this value of an axis, repeatable, by label: initializer=orthogonal, width=1000")
-
-
 def step_number(text):
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text} is no step (0, 1, ...)")
