@@ -23,7 +23,7 @@ ARROWS = {
 }
 
 HEADERS = {
-    "core": "status text kind real rng vecmath linalg orthonormal quadrature product_svd",
+    "core": "status text order kind real rng vecmath linalg orthonormal quadrature product_svd",
     "model": "geometry activation initializer architecture weights",
     "theory": "mean_field layer_theory spatial_theory critical spectrum kernel",
     "grid": "grid generator key part",
